@@ -1,0 +1,255 @@
+/**
+ * The machine: memory, types, symbols, CPUs, clock and randomness, and the bookkeeping of which kernel
+ * function runs where. Everything the kernel *knows* lies in guest memory; what is here is the hardware and
+ * what a processor holds in registers.
+ */
+
+import { toVa, type Addr, type Va } from '../base/addr.ts'
+import { InvariantError, LookupError } from '../base/errors.ts'
+import { Random } from '../base/random.ts'
+import type { StructRef } from '../btf/ref.ts'
+import type { RefOf, Types } from '../btf/types.ts'
+import type { task_struct } from '../btf/vmlinux.ts'
+import type { GuestMemory } from '../memory/guest-memory.ts'
+import { Clock } from './clock.ts'
+import { kernelFunctions, type KFunction, type KFunctionInfo } from './kfunc.ts'
+import type { Profile } from './profile.ts'
+
+/** A thread of control: a task's coroutine with its call stack. */
+export interface Thread {
+  readonly task: task_struct
+  /** Functions active on the kernel stack, outermost first. */
+  readonly frames: KFunctionInfo[]
+  /** `sp` as each of {@link frames} was entered. */
+  readonly stackPointers: number[]
+  /** The stack pointer: {@link Va} of the last byte in use. */
+  sp: Va
+  /** Bytes of each frame's locals handed out by {@link Kernel.local}, by depth. */
+  readonly localsUsed: number[]
+  /** Null in idle and boot threads, which are not resumed. */
+  coroutine: Generator<unknown, unknown, unknown> | null
+  cpu: number
+  /** Between being woken and running. */
+  queued: boolean
+}
+
+/** A processor: its current thread, and how deep in interrupts it is. */
+export interface Cpu {
+  readonly id: number
+  idle: Thread
+  current: Thread
+  hardirq: number
+  softirq: number
+}
+
+/** What watches function entries and returns: kprobes and the trace of a scenario. */
+export interface FunctionWatcher {
+  entered(info: KFunctionInfo, args: readonly unknown[]): void
+  returned(info: KFunctionInfo, result: unknown): void
+}
+
+/** What a machine is made from. */
+export interface KernelOptions {
+  readonly profile: Profile
+  readonly mem: GuestMemory
+  readonly types: Types
+  /** Addresses of the kernel's symbols. */
+  readonly symbols: ReadonlyMap<string, Addr>
+  readonly seed: bigint | number | string
+  readonly cpus: number
+}
+
+export class Kernel {
+  readonly profile: Profile
+  readonly mem: GuestMemory
+  readonly types: Types
+  readonly symbols: Map<string, Addr>
+  readonly random: Random
+  readonly clock: Clock
+  readonly cpus: Cpu[] = []
+  readonly nr_cpu_ids: number
+  /** True when any function is watched: the only cost probes have while unused. */
+  probed = false
+  /** The processor that executes now. */
+  cpu!: Cpu
+  private readonly watchers = new Map<string, FunctionWatcher[]>()
+  private readonly code = new Map<Va, KFunction>()
+  private readonly textOf: (Addr | undefined)[] = []
+
+  constructor(options: KernelOptions) {
+    this.profile = options.profile
+    this.mem = options.mem
+    this.types = options.types
+    this.symbols = new Map(options.symbols)
+    this.random = new Random(options.seed)
+    this.nr_cpu_ids = options.cpus
+    this.clock = new Clock()
+    for (const f of kernelFunctions) {
+      const { name, id, module } = f.kfunc
+      const address = module === undefined ? this.symbols.get(name) : undefined
+      if (address === undefined) continue
+      this.textOf[id] = address
+      this.code.set(toVa(address), f)
+    }
+  }
+
+  /** The running task, as the per-CPU variable `current_task` has it. */
+  get current(): task_struct {
+    return this.cpu.current.task
+  }
+
+  get thread(): Thread {
+    return this.cpu.current
+  }
+
+  /** The address of a kernel symbol. @throws LookupError NO_SYMBOL */
+  sym(name: string): Addr {
+    const address = this.symbols.get(name)
+    if (address === undefined) throw new LookupError('symbol', name)
+    return address
+  }
+
+  /** A global variable: the struct of that type at that symbol. */
+  global<N extends string>(symbol: string, type: N): RefOf<N> {
+    return this.types.ref(type, this.mem, toVa(this.sym(symbol), this.mem.wordSize))
+  }
+
+  /** A typed reference to an address. */
+  ref<N extends string>(type: N, at: Va | StructRef | bigint): RefOf<N> {
+    const va = typeof at === 'number' ? at : typeof at === 'bigint' ? toVa(at, this.mem.wordSize) : at.$va
+    return this.types.ref(type, this.mem, va)
+  }
+
+  /** A CPU's instance of a per-CPU variable. */
+  per_cpu<N extends string>(symbol: string, type: N, cpu = this.cpu.id): RefOf<N> {
+    return this.ref(type, this.per_cpu_va(symbol, cpu))
+  }
+
+  per_cpu_va(symbol: string, cpu = this.cpu.id): Va {
+    const offsets = toVa(this.sym('__per_cpu_offset'), this.mem.wordSize)
+    const base = this.mem.pointer(offsets + cpu * this.mem.wordSize)
+    return Number(this.sym(symbol)) + base
+  }
+
+  /** The text address of a declared function. @throws LookupError when this kernel has no such symbol */
+  text(f: { readonly kfunc: KFunctionInfo }): Addr {
+    const address = this.textOf[f.kfunc.id]
+    if (address === undefined) throw new LookupError('symbol', f.kfunc.name)
+    return address
+  }
+
+  /** The text address when there is one: inlined and unloaded functions have none. */
+  textIfAny(info: KFunctionInfo): Addr | undefined {
+    return this.textOf[info.id]
+  }
+
+  /** A module's function got its address; `undefined` when it is unloaded. */
+  placeText(f: KFunction, at: Addr | undefined): void {
+    const old = this.textOf[f.kfunc.id]
+    if (old !== undefined) this.code.delete(toVa(old, this.mem.wordSize))
+    this.textOf[f.kfunc.id] = at
+    if (at !== undefined) this.code.set(toVa(at, this.mem.wordSize), f)
+  }
+
+  /**
+   * The function a pointer in memory points at, to be called: `k.indirect<Recvmsg>(ops.recvmsg)(k, sock, …)`.
+   * @throws InvariantError when no declared function begins there; the oops path checks with {@link codeAt} first
+   */
+  indirect<F extends (k: Kernel, ...args: never[]) => unknown>(pointer: bigint): F {
+    const f = this.codeAt(pointer)
+    if (f === undefined)
+      throw new InvariantError(`a call to ${pointer.toString(16)}, where no simulated function is`)
+    return f as unknown as F
+  }
+
+  codeAt(pointer: bigint): KFunction | undefined {
+    return this.code.get(toVa(pointer, this.mem.wordSize))
+  }
+
+  /** @internal called by kfunc's wrapper */
+  enter(info: KFunctionInfo, args: readonly unknown[]): void {
+    const thread = this.cpu.current
+    thread.frames.push(info)
+    thread.stackPointers.push(thread.sp)
+    thread.sp -= info.frame + this.mem.wordSize
+    thread.localsUsed[thread.frames.length] = 0
+    this.mem.journal.site = info.id
+    if (this.probed) for (const w of this.watchers.get(info.name) ?? []) w.entered(info, args)
+  }
+
+  /** @internal called by kfunc's wrapper */
+  leave(info: KFunctionInfo): void {
+    const thread = this.cpu.current
+    if (thread.frames.pop() !== info) throw new InvariantError(`unbalanced stack leaving ${info.name}`)
+    thread.sp = thread.stackPointers.pop() as number
+    this.mem.journal.site = thread.frames.at(-1)?.id ?? 0
+  }
+
+  /** @internal called by kfunc's wrapper when something is probed */
+  returned(info: KFunctionInfo, result: unknown): void {
+    for (const watcher of this.watchers.get(info.name) ?? []) watcher.returned(info, result)
+  }
+
+  watch(name: string, watcher: FunctionWatcher): () => void {
+    const list = this.watchers.get(name) ?? []
+    this.watchers.set(name, [...list, watcher])
+    this.probed = true
+    return () => {
+      const left = (this.watchers.get(name) ?? []).filter((w) => w !== watcher)
+      if (left.length > 0) this.watchers.set(name, left)
+      else this.watchers.delete(name)
+      this.probed = this.watchers.size > 0
+    }
+  }
+
+  /**
+   * A structure on the running function's stack frame, zeroed. The function declares the room (`locals`).
+   * Valid until the function returns; the bytes stay behind, as they do.
+   */
+  local<N extends string>(type: N): RefOf<N> {
+    const thread = this.cpu.current
+    const depth = thread.frames.length
+    const size = Math.ceil(this.types.sizeof(type) / 8) * 8
+    const used = thread.localsUsed[depth] ?? 0
+    if (used + size > (thread.frames[depth - 1]?.frame ?? 0)) {
+      throw new InvariantError(
+        `${thread.frames[depth - 1]?.name ?? 'no function'} keeps more on its stack than its \`locals\``,
+      )
+    }
+    thread.localsUsed[depth] = used + size
+    const ref = this.types.ref(type, this.mem, thread.sp + used)
+    this.mem.fill(ref.$va, 0, size)
+    return ref
+  }
+
+  /** Run something as another processor would: its current thread's stack, its per-CPU data. */
+  onCpu<T>(id: number, work: () => T): T {
+    const before = this.cpu
+    const site = this.mem.journal.site
+    const cpu = this.cpus[id]
+    if (cpu === undefined) throw new InvariantError(`no CPU ${id}`)
+    this.cpu = cpu
+    try {
+      return work()
+    } finally {
+      this.cpu = before
+      this.mem.journal.site = site
+    }
+  }
+}
+
+/**
+ * State the simulator keeps per machine outside guest memory: handles and indexes that could be found in memory
+ * again, never facts. `const caches = perKernel(() => ({ … }))`, then `caches(k)`.
+ */
+export function perKernel<T>(make: (k: Kernel) => T): (k: Kernel) => T {
+  const all = new WeakMap<Kernel, T>()
+  return (k) => {
+    let state = all.get(k)
+    if (state === undefined) {
+      state = make(k)
+      all.set(k, state)
+    }
+    return state
+  }
+}

@@ -1,0 +1,75 @@
+/** A profile: what differs between one kernel and another, and nothing that could be read out of memory. */
+
+export interface Profile {
+  readonly name: string
+  /** The folder of src/layouts the types and symbols come from. */
+  readonly layout: string
+  readonly wordSize: 4 | 8
+  /** `uname -r` */
+  readonly release: string
+  /** `uname -v` */
+  readonly version: string
+  /** `uname -m` */
+  readonly machine: string
+  /** Between "Linux version RELEASE " and the version: builder and compiler, as `linux_banner` has them. */
+  readonly builder: string
+  /** How a system call number becomes a function. */
+  readonly syscallDispatch: 'table' | 'switch' | 'socketcall'
+  /** How stack traces are made: frame pointers miss the caller of a function that is just being entered. */
+  readonly unwinder: 'orc' | 'fp'
+  /** Letters of `..s..`: how many columns a trace event's flags have. */
+  readonly preemptCount: boolean
+  /** Sizes of functions where they differ from the layout's. */
+  readonly functionSizes: Readonly<Record<string, number>>
+  /** Offset behind a call: `caller>callee` to bytes from the caller's start. */
+  readonly returnOffsets: Readonly<Record<string, number>>
+  /** The layout is not this kernel's own: said by `info` and the README. */
+  readonly borrowedLayout: boolean
+}
+
+export const profiles: readonly Profile[] = [
+  {
+    name: 'debian-6.1-x86_64',
+    layout: 'linux-6.1.192-x86_64',
+    wordSize: 8,
+    release: '6.1.0-56-amd64',
+    version: '#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-16)',
+    machine: 'x86_64',
+    builder:
+      '(debian-kernel@lists.debian.org) (gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0, GNU ld (GNU Binutils for Debian) 2.40)',
+    syscallDispatch: 'switch',
+    unwinder: 'orc',
+    preemptCount: true,
+    functionSizes: {},
+    returnOffsets: {},
+    borrowedLayout: false,
+  },
+  {
+    name: 'ubuntu-5.15-x86_64',
+    layout: 'linux-6.1.192-x86_64',
+    wordSize: 8,
+    release: '5.15.0-56-generic',
+    version: '#62-Ubuntu SMP Tue Nov 22 19:54:14 UTC 2022',
+    machine: 'x86_64',
+    builder:
+      '(buildd@lcy02-amd64-004) (gcc (Ubuntu 11.3.0-1ubuntu1~22.04) 11.3.0, GNU ld (GNU Binutils for Ubuntu) 2.38)',
+    syscallDispatch: 'table',
+    unwinder: 'fp',
+    preemptCount: false,
+    functionSizes: {
+      tcp_v4_send_synack: 0x200,
+      inet_csk_complete_hashdance: 0x320,
+      tcp_check_req: 0x620,
+      inet_accept: 0x170,
+    },
+    returnOffsets: {
+      'tcp_check_req>inet_csk_complete_hashdance': 0x1ae,
+      'inet_accept>inet_csk_accept': 0x42,
+    },
+    borrowedLayout: true,
+  },
+]
+
+export function findProfile(name: string): Profile | undefined {
+  return profiles.find((profile) => profile.name === name)
+}
