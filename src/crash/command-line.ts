@@ -69,18 +69,15 @@ async function answer(name: string, own: OwnOptions, output: StreamOutput): Prom
   const session = new Session(await openTarget(core, own.at === undefined ? {} : { at: own.at }))
   const report = await session.report(name, own.words, (line) => output.note(line))
   if (own.json) {
-    const failed = drain(report.text) || report.failed === true
+    drain(report.text)
     output.write(toJsonText(report.rows))
-    return !failed
-  }
-  await writeText(report.text, output, () => false)
+  } else await writeText(report.text, output, () => false)
   return report.failed !== true
 }
 
 /** Run a text's generator to its end, unprinted: rows and `failed` may be complete only then. */
-function drain(text: string | Iterable<string>): boolean {
-  if (typeof text === 'string') return false
+function drain(text: string | Iterable<string>): void {
+  if (typeof text === 'string') return
   const pieces = text[Symbol.iterator]()
   while (pieces.next().done !== true) continue
-  return false
 }

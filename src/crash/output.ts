@@ -4,6 +4,10 @@
 export interface Output {
   write(text: string): void
   note(line: string): void
+  /** Nobody reads any more (the pager was left): stop producing. */
+  readonly ended?: boolean
+  /** Resolves when more can be written without piling up. */
+  ready?(): Promise<void>
 }
 
 /** Collects everything in order: what crash prints to one stream. */

@@ -89,6 +89,7 @@ export async function writeText(
     output.write(piece)
     if (++pieces % PIECES_PER_TURN !== 0) continue
     await new Promise((resolve) => setImmediate(resolve))
-    if (stop()) return
+    await output.ready?.()
+    if (stop() || output.ended === true) return
   }
 }
