@@ -7,7 +7,6 @@ import { Command } from '@oclif/core'
 import type { Target } from '../target/target.ts'
 import type { Context } from './context.ts'
 import { parseOptions, type FlagsOf, type FlagTable, type OptionStyle } from './options.ts'
-import { runOnCommandLine } from './command-line.ts'
 
 /** What `--json` can print: numbers, text, lists and plain objects. A bigint becomes `"0x…"`. */
 export type Json = null | boolean | number | bigint | string | object
@@ -52,6 +51,7 @@ export abstract class DumpCommand extends Command {
   /** `coredrill <command> … --core TARGET [--at SNAPSHOT] [--json]`. */
   async run(): Promise<void> {
     this.parsed = true
+    const { runOnCommandLine } = await import('./command-line.ts')
     await runOnCommandLine(this.ctor as typeof DumpCommand, this.argv)
   }
 

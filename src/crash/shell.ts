@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { Aliases, type AliasOrigin } from './alias.ts'
+import { failureOf } from './failure.ts'
 import { builtins } from './shell-builtins.ts'
 import { parseLine, splitWords, type ParsedLine } from './line.ts'
 import type { Output } from './output.ts'
@@ -109,8 +110,9 @@ export class Shell {
       if (!(await builtin.run(this, words, output))) this.failures++
       return
     }
-    const found = await this.#lookup(name, words)
-    if (found === undefined) this.#fail(output, `crash: command not found: ${name}`)
+    const found = await this.#lookup(name, words).catch((error: unknown) => failureOf(name, '', error).text)
+    if (typeof found === 'string') this.#fail(output, found.trimEnd())
+    else if (found === undefined) this.#fail(output, `crash: command not found: ${name}`)
     else if (words.length === 1 && words[0] === '-h' && !('h' in found.Class.crashFlags)) {
       await this.run(`help ${found.name}`, output)
     } else if (!(await this.session.print(found.name, found.words, output, () => this.interrupted)))
