@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'BAD_FORMAT'
   | 'TRUNCATED'
   | 'UNREADABLE'
+  | 'UNWRITABLE'
   | 'NO_SNAPSHOT'
   | 'SCENARIO'
   | 'BAD_ARGUMENT'

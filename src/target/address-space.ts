@@ -1,0 +1,111 @@
+/** How a kernel lays out its own addresses, and the translation that follows: page tables first, arithmetic where they are missing. */
+
+import { toVa, type Va } from '../base/addr.ts'
+import { DumpError, type FaultReason } from '../base/errors.ts'
+import type { PhysicalMemory } from '../memory/memory.ts'
+import type { Vmcoreinfo } from '../vmcore/vmcoreinfo.ts'
+import { PageTable, type PagingMode } from './page-table.ts'
+import type { Translator } from './virtual-memory.ts'
+
+/** `__START_KERNEL_map`: where x86-64 maps the kernel image. */
+export const START_KERNEL_MAP = -0x8000_0000
+const PAGE = 4096
+/** The direct map of four-level tables spans 64 TiB, of five-level tables 32 PiB. */
+const DIRECT_MAP_SIZE = 2 ** 46
+const DIRECT_MAP_SIZE_LA57 = 2 ** 55
+/** The user/kernel splits an i386 kernel can be configured with. @see arch/x86/Kconfig:PAGE_OFFSET */
+const I386_SPLITS = [0xc0000000, 0xb0000000, 0x80000000, 0x78000000, 0x40000000]
+/** Low memory an i386 kernel maps directly at most, from its split. */
+const I386_LOWMEM_END = 2 ** 32 - 128 * 2 ** 20
+
+/** The kernel's address space of one memory. */
+export class KernelSpace implements Translator {
+  readonly wordSize: 4 | 8
+  readonly mode: PagingMode
+  readonly table: PageTable
+  /** physical address of the image minus its link address; 0 on i386 */
+  readonly physBase: number
+  readonly #phys: PhysicalMemory
+  readonly #smeMask: number
+  readonly #imageSize: number
+  #pageOffset: Va | undefined
+  #pageOffsetOf: (() => Va | undefined) | undefined
+
+  /** @throws DumpError BAD_FORMAT when VMCOREINFO does not name the top page table */
+  constructor(path: string, phys: PhysicalMemory, info: Vmcoreinfo) {
+    const root =
+      info.symbol('swapper_pg_dir') ?? info.symbol('init_top_pgt') ?? info.symbol('init_level4_pgt')
+    if (root === undefined)
+      throw new DumpError('BAD_FORMAT', path, -1, 'VMCOREINFO has no SYMBOL(swapper_pg_dir)')
+    this.wordSize = root > 0xffff_ffffn ? 8 : 4
+    this.#phys = phys
+    this.#smeMask = info.number('sme_mask') ?? 0
+    this.#imageSize = info.number('KERNEL_IMAGE_SIZE') ?? 0x2000_0000
+    this.physBase = this.wordSize === 8 ? (info.number('phys_base') ?? 0) : 0
+    const rootVa = toVa(root, this.wordSize)
+    if (this.wordSize === 4) this.#pageOffset = I386_SPLITS.find((split) => rootVa >= split) ?? 0
+    const rootPhys = this.#arithmetic(rootVa) ?? 0
+    this.mode = this.wordSize === 8 ? mode64(info) : this.#mode32(info, rootPhys, rootVa)
+    this.table = new PageTable(phys, rootPhys, this.mode, this.#smeMask)
+  }
+
+  /** Say where the value of `page_offset_base` comes from; asked when it is first needed. */
+  setPageOffset(of: () => Va | undefined): void {
+    this.#pageOffsetOf = of
+  }
+
+  /** Start of the direct map of physical memory. */
+  get pageOffset(): Va {
+    if (this.#pageOffset === undefined) {
+      this.#pageOffset = this.mode === 'x86_64-la57' ? -0xef * 2 ** 48 : -0x7780 * 2 ** 32
+      this.#pageOffset = this.#pageOffsetOf?.() ?? this.#pageOffset
+    }
+    return this.#pageOffset
+  }
+
+  /** Where the direct map shows a physical address. */
+  directMap(phys: number): Va {
+    return this.pageOffset + phys
+  }
+
+  frame(va: Va): number | FaultReason {
+    const frame = this.table.frame(va)
+    if (frame !== 'missing' && frame !== 'excluded') return frame
+    // A page of the tables themselves is not in the dump.
+    const phys = this.#arithmetic(va)
+    return phys === undefined ? frame : Math.floor(phys / PAGE)
+  }
+
+  /** The table of a user address space, whose top level is at this physical address. */
+  userTable(rootPhys: number): PageTable {
+    return new PageTable(this.#phys, rootPhys, this.mode, this.#smeMask)
+  }
+
+  /** What page tables would say of the image and of the direct map. */
+  #arithmetic(va: Va): number | undefined {
+    if (this.wordSize === 4) {
+      const start = this.#pageOffset ?? 0
+      return va >= start && va < I386_LOWMEM_END ? va - start : undefined
+    }
+    const inImage = va - START_KERNEL_MAP
+    if (inImage >= 0 && inImage < this.#imageSize) {
+      const phys = inImage + this.physBase
+      return phys >= 0 ? phys : undefined
+    }
+    const phys = va - this.pageOffset
+    const size = this.mode === 'x86_64-la57' ? DIRECT_MAP_SIZE_LA57 : DIRECT_MAP_SIZE
+    return phys >= 0 && phys < size ? phys : undefined
+  }
+
+  /** PAE or not: as VMCOREINFO says, else the form under which the tables map themselves. */
+  #mode32(info: Vmcoreinfo, rootPhys: number, rootVa: Va): PagingMode {
+    if (info.get('CONFIG_X86_PAE') === 'y') return 'i386-pae'
+    const fits = (mode: PagingMode): boolean =>
+      new PageTable(this.#phys, rootPhys, mode).frame(rootVa) === Math.floor(rootPhys / PAGE)
+    return !fits('i386') && fits('i386-pae') ? 'i386-pae' : 'i386'
+  }
+}
+
+function mode64(info: Vmcoreinfo): PagingMode {
+  return info.number('pgtable_l5_enabled') === 1 ? 'x86_64-la57' : 'x86_64'
+}
