@@ -3,11 +3,12 @@
  * bound; `validate_list` explains what is wrong with one.
  */
 
+import { LIST_POISON1, LIST_POISON1_32, LIST_POISON2, LIST_POISON2_32 } from '../abi/poison.ts'
 import { toAddr, type Va } from '../base/addr.ts'
 import { FaultError, ValidationError } from '../base/errors.ts'
 import type { StructRef } from '../btf/ref.ts'
 import type { RefOf, Types } from '../btf/types.ts'
-import type { Memory } from '../memory/memory.ts'
+import type { Memory, WritableMemory } from '../memory/memory.ts'
 
 /** More nodes than any sane list has; walks of damaged memory end here. */
 export const LIST_HOPS_MAX = 1_000_000
@@ -86,7 +87,7 @@ export function* list_for_each_entry<N extends string>(
   const offset = types.offsetof(struct, member)
   const type = types.struct(struct)
   for (const node of list_for_each(mem, head, limit)) {
-    yield types.refTo(type, mem, node - offset) as StructRef as RefOf<N>
+    yield types.refTo(type, mem, node - offset) as RefOf<N>
   }
 }
 
@@ -132,4 +133,82 @@ export function validate_list(
 
 function badLink(mem: Memory, link: Va): ValidationError {
   return new ValidationError(toAddr(link), 'a list pointer', `0x${mem.word(link).toString(16)}`)
+}
+
+// --- write forms
+
+/** An empty list points at itself. @see include/linux/list.h:INIT_LIST_HEAD */
+export function INIT_LIST_HEAD(mem: WritableMemory, head: Va): void {
+  mem.setPointer(head, head)
+  mem.setPointer(head + mem.wordSize, head)
+}
+
+/** Insert between two neighbours, in the kernel's order of stores. @see include/linux/list.h:__list_add */
+function __list_add(mem: WritableMemory, entry: Va, before: Va, after: Va): void {
+  mem.setPointer(after + mem.wordSize, entry)
+  mem.setPointer(entry, after)
+  mem.setPointer(entry + mem.wordSize, before)
+  mem.setPointer(before, entry)
+}
+
+/** Insert behind the head: a stack. @see include/linux/list.h:list_add */
+export function list_add(mem: WritableMemory, entry: Va, head: Va): void {
+  __list_add(mem, entry, head, next(mem, head))
+}
+
+/** Insert before the head: a queue. @see include/linux/list.h:list_add_tail */
+export function list_add_tail(mem: WritableMemory, entry: Va, head: Va): void {
+  __list_add(mem, entry, prev(mem, head), head)
+}
+
+/** Take out, leaving the entry's own links as they are. @see include/linux/list.h:__list_del_entry */
+function __list_del_entry(mem: WritableMemory, entry: Va): void {
+  const after = next(mem, entry)
+  const before = prev(mem, entry)
+  mem.setPointer(after + mem.wordSize, before)
+  mem.setPointer(before, after)
+}
+
+/** Take out and poison the links. @see include/linux/list.h:list_del */
+export function list_del(mem: WritableMemory, entry: Va): void {
+  __list_del_entry(mem, entry)
+  mem.setWord(entry, mem.wordSize === 8 ? LIST_POISON1 : LIST_POISON1_32)
+  mem.setWord(entry + mem.wordSize, mem.wordSize === 8 ? LIST_POISON2 : LIST_POISON2_32)
+}
+
+/** Take out under readers: only the back link is poisoned. @see include/linux/rculist.h:list_del_rcu */
+export function list_del_rcu(mem: WritableMemory, entry: Va): void {
+  __list_del_entry(mem, entry)
+  mem.setWord(entry + mem.wordSize, mem.wordSize === 8 ? LIST_POISON2 : LIST_POISON2_32)
+}
+
+/** Take out and leave the entry an empty list. @see include/linux/list.h:list_del_init */
+export function list_del_init(mem: WritableMemory, entry: Va): void {
+  __list_del_entry(mem, entry)
+  INIT_LIST_HEAD(mem, entry)
+}
+
+/** @see include/linux/list.h:list_move */
+export function list_move(mem: WritableMemory, entry: Va, head: Va): void {
+  __list_del_entry(mem, entry)
+  list_add(mem, entry, head)
+}
+
+/** @see include/linux/list.h:list_move_tail */
+export function list_move_tail(mem: WritableMemory, entry: Va, head: Va): void {
+  __list_del_entry(mem, entry)
+  list_add_tail(mem, entry, head)
+}
+
+/** Append all of `list` to `head` and empty it. @see include/linux/list.h:list_splice_tail_init */
+export function list_splice_tail_init(mem: WritableMemory, list: Va, head: Va): void {
+  if (list_empty(mem, list)) return
+  const first = next(mem, list)
+  const last = prev(mem, list)
+  const tail = prev(mem, head)
+  mem.setPointer(first + mem.wordSize, tail)
+  mem.setPointer(tail, first)
+  mem.setPointer(last, head)
+  mem.setPointer(head + mem.wordSize, last)
+  INIT_LIST_HEAD(mem, list)
 }

@@ -5,7 +5,7 @@
 import { toAddr, type Va } from '../base/addr.ts'
 import { ValidationError } from '../base/errors.ts'
 import type { Types } from '../btf/types.ts'
-import type { Memory } from '../memory/memory.ts'
+import type { Memory, WritableMemory } from '../memory/memory.ts'
 
 /** No node is higher than this many levels: 64 bits of index at 4 bits a level (CONFIG_BASE_SMALL). */
 const LEVELS_MAX = 17
@@ -142,4 +142,229 @@ function nodeOf(mem: Memory, slot: Va): Va {
     throw new ValidationError(toAddr(slot), 'an xa_node pointer', `0x${mem.word(slot).toString(16)}`)
   }
   return va
+}
+
+// --- write forms
+
+/** Where nodes come from: the kernel's `radix_tree_node` cache. A node must come zeroed. */
+export interface XaNodes {
+  alloc(): Va
+  free(node: Va): void
+}
+
+/** Bits of a slot index at one level. */
+const XA_CHUNK_SHIFT = 6
+/** Mark 0 means "free" where an xarray allocates ids. @see include/linux/xarray.h:XA_FREE_MARK */
+const XA_FREE_MARK = 0
+/** Root marks lie above the gfp bits. @see include/linux/xarray.h:XA_FLAGS_MARK */
+const XA_FLAGS_MARK0 = 1 << 27
+/** An id allocator: free slots are marked. @see include/linux/xarray.h:XA_FLAGS_TRACK_FREE, include/linux/radix-tree.h:ROOT_IS_IDR */
+export const XA_FLAGS_TRACK_FREE = 4
+
+/**
+ * Put an entry at an index; 0n takes it out. Nodes come and go as needed, marks of free slots are kept where the
+ * xarray tracks them.
+ *
+ * @param xa    address of the `struct xarray`
+ * @param entry a pointer, or a value entry
+ * @returns the entry that was there
+ * @see lib/xarray.c:xa_store
+ */
+export function xa_store(
+  types: Types,
+  mem: WritableMemory,
+  xa: Va,
+  index: number,
+  entry: bigint,
+  nodes: XaNodes,
+): bigint {
+  const tree = new XaWriter(types, mem, xa, nodes)
+  return entry === 0n ? tree.erase(index) : tree.store(index, entry)
+}
+
+/** One xarray being changed. */
+class XaWriter {
+  private readonly head: Va
+  private readonly trackFree: boolean
+  private readonly places: Layout
+  private readonly types: Types
+  private readonly mem: WritableMemory
+  private readonly xa: Va
+  private readonly nodes: XaNodes
+
+  constructor(types: Types, mem: WritableMemory, xa: Va, nodes: XaNodes) {
+    this.types = types
+    this.mem = mem
+    this.xa = xa
+    this.nodes = nodes
+    this.places = layout(types)
+    this.head = xa + this.places.head
+    this.trackFree = (mem.u32(this.flags) & XA_FLAGS_TRACK_FREE) !== 0
+  }
+
+  private get flags(): Va {
+    return this.xa + this.types.offsetof('xarray', 'xa_flags')
+  }
+
+  store(index: number, entry: bigint): bigint {
+    const { mem } = this
+    this.grow(index)
+    if (!xa_is_node(mem.word(this.head))) {
+      const old = mem.word(this.head)
+      mem.setWord(this.head, entry)
+      this.markRoot()
+      return old
+    }
+    let node = nodeOf(mem, this.head)
+    for (let shift = this.shift(node); shift > 0; shift -= XA_CHUNK_SHIFT) {
+      const at = Math.floor(index / 2 ** shift) % this.places.slotCount
+      const slot = this.slot(node, at)
+      if (mem.word(slot) === 0n) this.newNode(slot, node, at, shift - XA_CHUNK_SHIFT)
+      node = nodeOf(mem, slot)
+    }
+    const at = index % this.places.slotCount
+    const slot = this.slot(node, at)
+    const old = mem.word(slot)
+    mem.setWord(slot, entry)
+    if (old === 0n) this.count(node, 1)
+    this.markUp(node, at)
+    return old
+  }
+
+  erase(index: number): bigint {
+    const { mem, types, xa } = this
+    const old = xa_load(types, mem, xa, index)
+    if (old === 0n) return 0n
+    if (!xa_is_node(mem.word(this.head))) {
+      mem.setWord(this.head, 0n)
+      this.markRoot()
+      return old
+    }
+    let node = nodeOf(mem, this.head)
+    for (let shift = this.shift(node); shift > 0; shift -= XA_CHUNK_SHIFT) {
+      node = nodeOf(mem, this.slot(node, Math.floor(index / 2 ** shift) % this.places.slotCount))
+    }
+    let at = index % this.places.slotCount
+    for (;;) {
+      mem.setWord(this.slot(node, at), 0n)
+      if (this.count(node, -1) > 0) break
+      const parent = mem.pointer(node + types.offsetof('xa_node', 'parent'))
+      at = mem.u8(node + types.offsetof('xa_node', 'offset'))
+      this.nodes.free(node)
+      if (parent === 0) {
+        mem.setWord(this.head, 0n)
+        this.markRoot()
+        return old
+      }
+      node = parent
+    }
+    this.markUp(node, at)
+    this.shrink()
+    return old
+  }
+
+  /** Make the tree high enough for `index`. @see lib/xarray.c:xas_expand */
+  private grow(index: number): void {
+    const { mem } = this
+    for (;;) {
+      const top = mem.word(this.head)
+      const isNode = xa_is_node(top)
+      const shift = isNode ? this.shift(nodeOf(mem, this.head)) : -XA_CHUNK_SHIFT
+      if (index < 2 ** (shift + XA_CHUNK_SHIFT)) return
+      if (top === 0n) {
+        let needed = 0
+        while (index >= 2 ** (needed + XA_CHUNK_SHIFT)) needed += XA_CHUNK_SHIFT
+        this.newNode(this.head, 0, 0, needed)
+        return
+      }
+      const below = isNode ? nodeOf(mem, this.head) : 0
+      const node = this.newNode(this.head, 0, 0, shift + XA_CHUNK_SHIFT)
+      mem.setWord(this.slot(node, 0), top)
+      this.count(node, 1)
+      if (below !== 0) mem.setPointer(below + this.types.offsetof('xa_node', 'parent'), node)
+      this.markUp(node, 0)
+    }
+  }
+
+  /** Drop nodes of which only slot 0 is used. @see lib/xarray.c:xas_shrink */
+  private shrink(): void {
+    const { mem, types } = this
+    for (;;) {
+      const top = mem.word(this.head)
+      if (!xa_is_node(top)) return
+      const node = nodeOf(mem, this.head)
+      const only = mem.word(this.slot(node, 0))
+      if (mem.u8(node + types.offsetof('xa_node', 'count')) !== 1 || only === 0n) return
+      if (this.shift(node) === 0) return
+      mem.setWord(this.head, only)
+      mem.setPointer(nodeOf(mem, this.head) + types.offsetof('xa_node', 'parent'), 0)
+      this.nodes.free(node)
+      this.markRoot()
+    }
+  }
+
+  private newNode(link: Va, parent: Va, offset: number, shift: number): Va {
+    const { mem, types } = this
+    const node = this.nodes.alloc()
+    const at = (member: string): Va => node + types.offsetof('xa_node', member)
+    mem.setU8(at('shift'), shift)
+    mem.setU8(at('offset'), offset)
+    mem.setPointer(at('parent'), parent)
+    mem.setPointer(at('array'), this.xa)
+    mem.setPointer(at('private_list'), at('private_list'))
+    mem.setPointer(at('private_list') + mem.wordSize, at('private_list'))
+    if (this.trackFree) mem.fill(at('marks'), 0xff, this.places.slotCount / 8)
+    mem.setPointer(link, node + 2)
+    if (parent !== 0) this.count(parent, 1)
+    return node
+  }
+
+  /** Bring the marks of free slots up to date from a slot to the root. */
+  private markUp(from: Va, offset: number): void {
+    if (!this.trackFree) return
+    const { mem, types } = this
+    const marks = types.offsetof('xa_node', 'marks') + XA_FREE_MARK
+    let node = from
+    let at = offset
+    while (node !== 0) {
+      const entry = mem.word(this.slot(node, at))
+      const inner = this.shift(node) > 0 && xa_is_node(entry)
+      const free = inner ? this.hasFree(nodeOf(mem, this.slot(node, at))) : entry === 0n
+      const byte = node + marks + (at >>> 3)
+      mem.setU8(byte, free ? mem.u8(byte) | (1 << (at & 7)) : mem.u8(byte) & ~(1 << (at & 7)))
+      at = mem.u8(node + types.offsetof('xa_node', 'offset'))
+      node = mem.pointer(node + types.offsetof('xa_node', 'parent'))
+    }
+    this.markRoot()
+  }
+
+  private markRoot(): void {
+    if (!this.trackFree) return
+    const { mem } = this
+    const top = mem.word(this.head)
+    const free = xa_is_node(top) ? this.hasFree(nodeOf(mem, this.head)) : top === 0n
+    const flags = mem.u32(this.flags)
+    const now = free ? flags | XA_FLAGS_MARK0 : flags & ~XA_FLAGS_MARK0
+    if (now !== flags) mem.setU32(this.flags, now)
+  }
+
+  private hasFree(node: Va): boolean {
+    const marks = this.mem.read(node + this.types.offsetof('xa_node', 'marks'), this.places.slotCount / 8)
+    return marks.some((byte) => byte !== 0)
+  }
+
+  private shift(node: Va): number {
+    return this.mem.u8(node + this.places.shift)
+  }
+
+  private slot(node: Va, at: number): Va {
+    return node + this.places.slots + at * this.mem.wordSize
+  }
+
+  private count(node: Va, by: number): number {
+    const at = node + this.types.offsetof('xa_node', 'count')
+    const count = this.mem.u8(at) + by
+    this.mem.setU8(at, count)
+    return count
+  }
 }
