@@ -75,6 +75,8 @@ export class Kernel {
   private readonly watchers = new Map<string, FunctionWatcher[]>()
   private readonly code = new Map<Va, KFunction>()
   private readonly textOf: (Addr | undefined)[] = []
+  /** Bytes a call of each function takes on the stack: none when it is inlined here, or no C function. */
+  private readonly stackOf: number[] = []
 
   constructor(options: KernelOptions) {
     this.profile = options.profile
@@ -87,6 +89,8 @@ export class Kernel {
     for (const f of kernelFunctions) {
       const { name, id, module } = f.kfunc
       const address = module === undefined ? this.symbols.get(name) : undefined
+      const inlined = address === undefined && module === undefined
+      this.stackOf[id] = inlined || f.kfunc.asm ? 0 : f.kfunc.frame + this.mem.wordSize
       if (address === undefined) continue
       this.textOf[id] = address
       this.code.set(toVa(address), f)
@@ -143,6 +147,11 @@ export class Kernel {
     return this.textOf[info.id]
   }
 
+  /** Bytes a call of this function takes on the stack, return address included; 0 when it has no frame. */
+  stackBytes(info: KFunctionInfo): number {
+    return this.stackOf[info.id] as number
+  }
+
   /** A module's function got its address; `undefined` when it is unloaded. */
   placeText(f: KFunction, at: Addr | undefined): void {
     const old = this.textOf[f.kfunc.id]
@@ -171,7 +180,7 @@ export class Kernel {
     const thread = this.cpu.current
     thread.frames.push(info)
     thread.stackPointers.push(thread.sp)
-    thread.sp -= info.frame + this.mem.wordSize
+    thread.sp -= this.stackOf[info.id] as number
     thread.localsUsed[thread.frames.length] = 0
     this.mem.journal.site = info.id
     if (this.probed) for (const w of this.watchers.get(info.name) ?? []) w.entered(info, args)

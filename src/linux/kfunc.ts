@@ -22,6 +22,8 @@ export interface KFunctionInfo {
   readonly frame: number
   /** The compiler ends this function in a jump to what it calls last, so that its frame is gone by then. */
   readonly sibling: boolean
+  /** An entry point in assembly: it pushes no frame of its own. */
+  readonly asm: boolean
   /** Loaded with a module: its address comes with the module, not from System.map. */
   readonly module: string | undefined
 }
@@ -30,6 +32,7 @@ export interface KFunctionOptions {
   /** Bytes of structures this function keeps on its stack, see {@link Kernel.local}. */
   readonly locals?: number
   readonly sibling?: boolean
+  readonly asm?: boolean
   readonly module?: string
 }
 
@@ -46,6 +49,7 @@ const NO_FUNCTION: KFunctionInfo = {
   id: 0,
   frame: 0,
   sibling: false,
+  asm: false,
   module: undefined,
 }
 kernelFunctions.push(Object.assign(() => undefined, { kfunc: NO_FUNCTION }))
@@ -67,6 +71,7 @@ export function kfunc<A extends unknown[], R>(
     id: kernelFunctions.length,
     frame: frameSize(body.name, options.locals ?? 0),
     sibling: options.sibling ?? false,
+    asm: options.asm ?? false,
     module: options.module,
   }
   const sleeps = Object.getPrototypeOf(body) === GeneratorFunction

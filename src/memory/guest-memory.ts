@@ -160,6 +160,14 @@ export class GuestMemory implements WritableMemory, PhysicalMemory {
     this.storable(p).setBigUint64(p & CHUNK_MASK, value, true)
     this.journal.record(va, 8, Number(value & 0xffffffffn), Number((value >> 32n) & 0xffffffffn), kind, at)
   }
+  /** A 64-bit store given as two halves: no bigint is made. */
+  setHalves(va: Va, low: number, high: number): void {
+    const p = this.phys(va)
+    const view = this.storable(p)
+    view.setUint32(p & CHUNK_MASK, low, true)
+    view.setUint32((p & CHUNK_MASK) + 4, high, true)
+    this.journal.record(va, 8, low >>> 0, high >>> 0, SourceKind.None, 0)
+  }
   setWord(va: Va, value: bigint, kind: SourceKind = SourceKind.None, at = 0): void {
     if (this.wordSize === 8) this.setU64(va, value, kind, at)
     else this.setU32(va, Number(value & 0xffffffffn), kind, at)

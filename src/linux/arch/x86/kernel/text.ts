@@ -1,0 +1,69 @@
+/**
+ * The kernel's text as addresses: how long each function is, where a call returns to. There are no
+ * instructions in the image; what a stack, a trace or an unwinder sees of them is here.
+ */
+
+import { toVa, type Va } from '../../../../base/addr.ts'
+import type { LayoutSymbol } from '../../../../layouts/layout.ts'
+import type { Profile } from '../../../profile.ts'
+import type { Kernel } from '../../../kernel.ts'
+import type { KFunctionInfo } from '../../../kfunc.ts'
+import { perKernel } from '../../../kernel.ts'
+
+/** Bytes of prologue: a call never returns into them. */
+export const PROLOGUE = 5
+
+/** Sizes of symbols by address, filled at boot and by the module loader. */
+export const textSizes = perKernel(() => new Map<Va, number>())
+
+/**
+ * The layout's symbols as this profile has them: functions whose size differs move to where there is room,
+ * so that the next symbol still says how long they are.
+ */
+export function symbolsOf(symbols: readonly LayoutSymbol[], profile: Profile): LayoutSymbol[] {
+  const resized = Object.entries(profile.functionSizes)
+  if (resized.length === 0) return [...symbols]
+  const kept = symbols.filter(({ name }) => !(name in profile.functionSizes))
+  const taken = new Set<number>()
+  for (const [name, size] of resized) {
+    const original = symbols.find((symbol) => symbol.name === name)
+    if (original === undefined) continue
+    // a filler marks the end of its neighbour: behind it lies text nobody asked for
+    const index = kept.findIndex((s, i) => {
+      const next = kept[i + 1]
+      return (
+        s.filler && !taken.has(i) && /^[tT]$/.test(s.type) && next !== undefined && s.address > original.address &&
+        next.address - s.address > BigInt(size + 64)
+      ) // prettier-ignore
+    })
+    if (index < 0) continue
+    taken.add(index)
+    const next = kept[index + 1] as LayoutSymbol
+    kept.push({ ...original, address: next.address - BigInt(size), size })
+  }
+  return kept.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0))
+}
+
+/** Bytes of a function; 64 when nothing tells. */
+export function functionSize(k: Kernel, start: Va): number {
+  return textSizes(k).get(start) ?? 64
+}
+
+/**
+ * Where a call of `callee` in `caller` returns to: the profile's offset when it gives one, else an offset that
+ * is the same in every run.
+ */
+export function returnAddress(k: Kernel, caller: KFunctionInfo, callee: KFunctionInfo): bigint {
+  const start = k.textIfAny(caller)
+  if (start === undefined) return 0n
+  return start + BigInt(returnOffset(k, caller, callee.name, functionSize(k, toVa(start, k.mem.wordSize))))
+}
+
+export function returnOffset(k: Kernel, caller: KFunctionInfo, callee: string, size: number): number {
+  const known = k.profile.returnOffsets[`${caller.name}>${callee}`]
+  if (known !== undefined) return known
+  let h = caller.id
+  for (const c of callee) h = (Math.imul(h, 33) ^ c.charCodeAt(0)) >>> 0
+  const room = Math.max(1, size - PROLOGUE - 6)
+  return Math.min(size - 1, PROLOGUE + 5 + (h % room))
+}

@@ -1,0 +1,110 @@
+/** Virtually contiguous memory, and the area modules are loaded into. @see mm/vmalloc.c, arch/x86/kernel/module.c */
+
+import type { Va } from '../../base/addr.ts'
+import { InvariantError, invariant } from '../../base/errors.ts'
+import { PAGE_KERNEL, PAGE_KERNEL_EXEC, PAGE_SIZE } from '../../abi/page.ts'
+import { list_add_tail, list_del } from '../../structures/list.ts'
+import { init_top_pgt, map_page, unmap_page } from '../arch/x86/mm/pgtable.ts'
+import { perKernel, type Kernel } from '../kernel.ts'
+import { alloc_pages, free_pages } from './page_alloc.ts'
+import { kfree, kzalloc } from './slab.ts'
+
+/** Where vmalloc areas begin without memory randomization. */
+export const VMALLOC_START: Va = -0x3700_0000_0000
+const VMALLOC_END: Va = -0x1700_0000_0000
+/** arch/x86/include/asm/pgtable_64_types.h:MODULES_VADDR, with KASLR able */
+export const MODULES_VADDR: Va = -0x4000_0000
+const MODULES_END: Va = -0x100_0000
+
+interface Area {
+  readonly va: Va
+  readonly pages: number
+  readonly pfns: number[]
+  readonly vmapArea: Va
+  readonly vmStruct: Va
+}
+interface Vmalloc {
+  next: Va
+  nextModule: Va
+  readonly areas: Map<Va, Area>
+}
+const state = perKernel<Vmalloc>(() => ({
+  next: VMALLOC_START,
+  nextModule: MODULES_VADDR,
+  areas: new Map(),
+}))
+
+export const isVmalloc = (_k: Kernel, va: Va): boolean =>
+  (va >= VMALLOC_START && va < VMALLOC_END) || (va >= MODULES_VADDR && va < MODULES_END)
+
+/** @param size bytes; the memory reads as zeros */
+export function vmalloc(k: Kernel, size: number): Va {
+  const vm = state(k)
+  const va = vm.next
+  const pages = Math.ceil(size / PAGE_SIZE)
+  vm.next += (pages + 1) * PAGE_SIZE // a guard page between areas
+  return mapArea(k, va, pages, PAGE_KERNEL)
+}
+
+/**
+ * Room for a module's sections; addresses of unloaded modules are used again, lowest first.
+ * @see arch/x86/kernel/module.c:module_alloc
+ */
+export function module_alloc(k: Kernel, size: number): Va {
+  const pages = Math.ceil(size / PAGE_SIZE)
+  const taken = [...state(k).areas.values()]
+    .filter(({ va }) => va >= MODULES_VADDR)
+    .sort((a, b) => a.va - b.va)
+  let va = MODULES_VADDR
+  for (const area of taken) {
+    if (area.va - va >= (pages + 1) * PAGE_SIZE) break
+    va = area.va + (area.pages + 1) * PAGE_SIZE
+  }
+  if (va + pages * PAGE_SIZE > MODULES_END) throw new InvariantError('the module area is full')
+  return mapArea(k, va, pages, PAGE_KERNEL_EXEC)
+}
+
+/** @see mm/vmalloc.c:vfree */
+export function vfree(k: Kernel, va: Va): void {
+  const area = state(k).areas.get(va)
+  invariant(area !== undefined, 'vfree of memory that is no vmalloc area')
+  state(k).areas.delete(va)
+  for (let i = 0; i < area.pages; i++) {
+    unmap_page(k, init_top_pgt(k), va + i * PAGE_SIZE)
+    k.mem.kernelPages.delete(va / PAGE_SIZE + i)
+    free_pages(k, area.pfns[i] as number, 0)
+  }
+  list_del(k.mem, k.ref('vmap_area', area.vmapArea).list.$va)
+  kfree(k, area.vmapArea)
+  kfree(k, area.vmStruct)
+}
+
+function mapArea(k: Kernel, va: Va, pages: number, flags: bigint): Va {
+  const pfns: number[] = []
+  for (let i = 0; i < pages; i++) {
+    const pfn = alloc_pages(k)
+    pfns.push(pfn)
+    map_page(k, init_top_pgt(k), va + i * PAGE_SIZE, pfn * PAGE_SIZE, flags)
+    k.mem.kernelPages.set(va / PAGE_SIZE + i, pfn)
+  }
+  const vmapArea = k.ref('vmap_area', kzalloc(k, k.types.sizeof('vmap_area')))
+  const vmStruct = k.ref('vm_struct', kzalloc(k, k.types.sizeof('vm_struct')))
+  const start = BigInt.asUintN(64, BigInt(va))
+  vmapArea.va_start = start
+  vmapArea.va_end = start + BigInt((pages + 1) * PAGE_SIZE)
+  vmapArea.vm = vmStruct
+  vmStruct.addr = start
+  vmStruct.size = BigInt((pages + 1) * PAGE_SIZE)
+  vmStruct.nr_pages = pages
+  insertSorted(k, vmapArea.$va, va)
+  state(k).areas.set(va, { va, pages, pfns, vmapArea: vmapArea.$va, vmStruct: vmStruct.$va })
+  return va
+}
+
+/** `vmap_area_list` is kept in address order. */
+function insertSorted(k: Kernel, areaVa: Va, va: Va): void {
+  const after = [...state(k).areas.values()].filter((a) => a.va > va).sort((a, b) => a.va - b.va)[0]
+  const next =
+    after === undefined ? k.global('vmap_area_list', 'list_head') : k.ref('vmap_area', after.vmapArea).list
+  list_add_tail(k.mem, k.ref('vmap_area', areaVa).list.$va, next.$va)
+}
