@@ -13,12 +13,9 @@ import { UsageError } from '../base/errors.ts'
 import { closeOver } from '../btf/closure.ts'
 import { Btf } from '../btf/parse.ts'
 import { encodeLayout, layoutPath, LAYOUTS, type LayoutName } from './layout.ts'
-import { parseRoots } from './roots.ts'
+import { BTF_BUDGET, parseRoots } from './roots.ts'
 import { parseSelection, parseSystemMap, selectSymbols } from './select.ts'
 import { vmlinuxTypes } from './vmlinux-types.ts'
-
-/** Raw BTF bytes a layout may have; roots are shipped whole even beyond it. */
-export const BTF_BUDGET = 700_000
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 

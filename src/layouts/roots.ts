@@ -7,6 +7,9 @@ import type { ClosureRoots } from '../btf/closure.ts'
 import type { TypeKind } from '../btf/type.ts'
 import { layoutPath } from './layout.ts'
 
+/** Raw BTF bytes a layout may have; roots are shipped whole even beyond it. */
+export const BTF_BUDGET = 700_000
+
 const KINDS: Readonly<Record<string, TypeKind>> = {
   struct: 'struct',
   union: 'union',

@@ -12,7 +12,7 @@ interface MapSymbol {
 /** What to ship, as `symbols.txt` says it. */
 export interface SymbolSelection {
   readonly names: ReadonlySet<string>
-  readonly prefixes: readonly RegExp[]
+  readonly patterns: readonly RegExp[]
   readonly excluded: readonly RegExp[]
   /** Everything from one symbol's address up to another's. */
   readonly ranges: readonly (readonly [start: string, end: string])[]
@@ -34,7 +34,7 @@ export function parseSystemMap(text: string, path: string): MapSymbol[] {
 /** Read `symbols.txt`. */
 export function parseSelection(text: string): SymbolSelection {
   const names = new Set<string>()
-  const prefixes: RegExp[] = []
+  const patterns: RegExp[] = []
   const excluded: RegExp[] = []
   const ranges: [string, string][] = []
   for (const line of text.split('\n')) {
@@ -44,12 +44,12 @@ export function parseSelection(text: string): SymbolSelection {
     else if (first === 'without') excluded.push(...rest.map(glob))
     else {
       for (const word of [first, ...rest]) {
-        if (/[*?]/.test(word)) prefixes.push(glob(word))
+        if (/[*?]/.test(word)) patterns.push(glob(word))
         else names.add(word)
       }
     }
   }
-  return { names, prefixes, excluded, ranges }
+  return { names, patterns, excluded, ranges }
 }
 
 /** The selected symbols, and after each the next higher one as a filler when nobody selected it. */
@@ -59,7 +59,7 @@ export function selectSymbols(all: readonly MapSymbol[], selection: SymbolSelect
   all.forEach(({ name, address }, i) => {
     if (selection.names.has(name)) wanted.add(i)
     else if (selection.excluded.some((pattern) => pattern.test(name))) return
-    else if (selection.prefixes.some((pattern) => pattern.test(name))) wanted.add(i)
+    else if (selection.patterns.some((pattern) => pattern.test(name))) wanted.add(i)
     else if (ranges.some(([from, to]) => address >= from && address <= to)) wanted.add(i)
   })
   const next = nextHigher(all)
