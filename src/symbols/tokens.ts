@@ -4,7 +4,7 @@
  */
 
 /** Names beyond this many do not improve the table, only slow its making. */
-const SAMPLE = 4000
+const SAMPLE = 1500
 
 /** 256 strings, and the order in which pairs of tokens were joined. */
 export interface TokenTable {
@@ -72,15 +72,40 @@ function join(tokens: number[], pair: number, token: number): number[] {
 
 /** The tokens of a text, joined in the order the table was made. */
 export function compress(table: TokenTable, text: string): number[] {
-  let tokens = Array.from(Buffer.from(text, 'latin1'))
+  const ranks = ranksOf(table)
+  const tokens = Array.from(Buffer.from(text, 'latin1'))
   for (;;) {
-    let best: { token: number; rank: number; pair: number } | undefined
+    let best = NO_RANK
+    let pair = 0
     for (let i = 1; i < tokens.length; i++) {
-      const pair = ((tokens[i - 1] as number) << 8) | (tokens[i] as number)
-      const merge = table.merges.get(pair)
-      if (merge && (best === undefined || merge.rank < best.rank)) best = { ...merge, pair }
+      const candidate = ((tokens[i - 1] as number) << 8) | (tokens[i] as number)
+      const rank = ranks[candidate] as number
+      if (rank >= best) continue
+      best = rank
+      pair = candidate
     }
-    if (best === undefined) return tokens
-    tokens = join(tokens, best.pair, best.token)
+    const merge = table.merges.get(pair)
+    if (best === NO_RANK || merge === undefined) return tokens
+    let kept = 0
+    for (let i = 0; i < tokens.length; i++) {
+      const joins = tokens[i] === pair >> 8 && tokens[i + 1] === (pair & 0xff)
+      tokens[kept++] = joins ? merge.token : (tokens[i] as number)
+      if (joins) i++
+    }
+    tokens.length = kept
   }
+}
+
+const NO_RANK = 0xffff
+const rankTables = new WeakMap<TokenTable, Uint16Array>()
+
+/** Ranks by pair in a flat table: a lookup for every neighbour of every name. */
+function ranksOf(table: TokenTable): Uint16Array {
+  let ranks = rankTables.get(table)
+  if (ranks === undefined) {
+    ranks = new Uint16Array(65536).fill(NO_RANK)
+    for (const [pair, { rank }] of table.merges) ranks[pair] = rank
+    rankTables.set(table, ranks)
+  }
+  return ranks
 }

@@ -14,7 +14,7 @@ import {
 } from '../../../../abi/page.ts'
 import type { Layout, LayoutSymbol } from '../../../../layouts/layout.ts'
 import type { GuestMemory } from '../../../../memory/guest-memory.ts'
-import { encodeKallsyms } from '../../../../symbols/encode.ts'
+import { encodeKallsyms, type KallsymsImage } from '../../../../symbols/encode.ts'
 import type { Kernel } from '../../../kernel.ts'
 import type { Profile } from '../../../profile.ts'
 import { PCPU_UNIT_SIZE } from '../../../mm/percpu.ts'
@@ -181,12 +181,7 @@ export const bannerOf = (profile: Profile): string =>
 
 /** The kallsyms tables, as scripts/kallsyms.c lays them out, at their symbols. */
 export function writeKallsyms(k: Kernel, symbols: readonly LayoutSymbol[]): void {
-  const entries = symbols.map(({ name, type, address }) => ({
-    name,
-    type,
-    va: toVa(k.symbols.get(name) === undefined ? address : pick(k, name, address)),
-  }))
-  const image = encodeKallsyms(entries, k.mem.wordSize)
+  const image = kallsymsOf(k, symbols)
   const put = (name: string, bytes: Uint8Array): void => {
     const at = k.symbols.get(name)
     if (at !== undefined) k.mem.write(toVa(at), bytes)
@@ -201,9 +196,21 @@ export function writeKallsyms(k: Kernel, symbols: readonly LayoutSymbol[]): void
   put('kallsyms_relative_base', image.relativeBase)
 }
 
-/** Section ends that moved (BTF, unwind tables) are found by name; everything else stays where it was linked. */
-function pick(k: Kernel, name: string, linked: bigint): bigint {
-  return name.startsWith('__stop_') ? (k.symbols.get(name) as bigint) : linked
+const encoded = new WeakMap<readonly LayoutSymbol[], KallsymsImage>()
+
+/** The tables depend on the profile alone: made once for all machines of it. */
+function kallsymsOf(k: Kernel, symbols: readonly LayoutSymbol[]): KallsymsImage {
+  let image = encoded.get(symbols)
+  if (image === undefined) {
+    const entries = symbols.map(({ name, type, address }) => {
+      // section ends moved with what is in the sections; everything else is where it was linked
+      const at = name.startsWith('__stop_') ? k.sym(name) : address
+      return { name, type, va: toVa(at, k.mem.wordSize) }
+    })
+    image = encodeKallsyms(entries, k.mem.wordSize)
+    encoded.set(symbols, image)
+  }
+  return image
 }
 
 /** The types, between `__start_BTF` and `__stop_BTF`. */

@@ -20,9 +20,20 @@ export const textSizes = perKernel(() => new Map<Va, number>())
  * The layout's symbols as this profile has them: functions whose size differs move to where there is room,
  * so that the next symbol still says how long they are.
  */
-export function symbolsOf(symbols: readonly LayoutSymbol[], profile: Profile): LayoutSymbol[] {
+export function symbolsOf(symbols: readonly LayoutSymbol[], profile: Profile): readonly LayoutSymbol[] {
+  let made = resizedSymbols.get(profile)
+  if (made === undefined) {
+    made = resize(symbols, profile)
+    resizedSymbols.set(profile, made)
+  }
+  return made
+}
+
+const resizedSymbols = new WeakMap<Profile, readonly LayoutSymbol[]>()
+
+function resize(symbols: readonly LayoutSymbol[], profile: Profile): readonly LayoutSymbol[] {
   const resized = Object.entries(profile.functionSizes)
-  if (resized.length === 0) return [...symbols]
+  if (resized.length === 0) return symbols
   const kept = symbols.filter(({ name }) => !(name in profile.functionSizes))
   const taken = new Set<number>()
   for (const [name, size] of resized) {
