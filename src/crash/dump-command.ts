@@ -66,6 +66,6 @@ export abstract class DumpCommand extends Command {
   ): Promise<Report> {
     const Class = this as unknown as new (argv: string[], config: unknown) => DumpCommand
     const parsed = parseOptions(this.crashFlags, words, this.optionStyle)
-    return await new Class([], undefined).show({ ...around, ...parsed } as Invocation)
+    return await new Class([], undefined).show({ ...around, ...parsed })
   }
 }

@@ -1,5 +1,6 @@
 /** Help pages, in our own words, made of what each command says of itself. */
 
+import type { Command } from '@oclif/core'
 import type { DumpCommandClass } from './command-set.ts'
 import { kindOf, type FlagKind, type FlagSpec } from './options.ts'
 
@@ -56,7 +57,7 @@ function optionText(key: string, spec: FlagKind | FlagSpec): string {
 /** Examples are written once, as `coredrill ps -p 1`, and shown as they are typed in that place. */
 function exampleLines(Class: DumpCommandClass, place: 'prompt' | 'shell'): string[] {
   const lines: string[] = []
-  for (const example of Class.examples ?? []) {
+  for (const example of (Class.examples as Command.Example[] | undefined) ?? []) {
     const { command, description } =
       typeof example === 'string' ? { command: example, description: '' } : example
     const typed = command.replaceAll('<%= config.bin %>', 'coredrill').replace(/^\$ /, '')

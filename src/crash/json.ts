@@ -5,7 +5,7 @@
  * reference its address, bytes a hex string, a Map an object, NaN null.
  */
 export function toJsonText(rows: unknown): string {
-  return `${JSON.stringify(rows, replacer, 2) ?? 'null'}\n`
+  return `${JSON.stringify(rows ?? null, replacer, 2)}\n`
 }
 
 function replacer(_key: string, value: unknown): unknown {

@@ -1,0 +1,27 @@
+/** The table of `struct page`s that several commands end with. */
+
+import { hex } from '../base/addr.ts'
+import type { PageRow } from '../helpers/page.ts'
+import { addressWidth, centre } from '../render/columns.ts'
+
+const PHYSICAL = 'PHYSICAL'.length
+
+/** The line above the rows. */
+export function pageHeader(wordSize: 4 | 8): string {
+  const width = addressWidth(wordSize)
+  return `${centre('PAGE', width)} ${centre('PHYSICAL', PHYSICAL)} ${centre('MAPPING', width)} ${centre('INDEX', 11, 'left')} CNT FLAGS`
+}
+
+/** One page. */
+export function pageLine(row: PageRow, wordSize: 4 | 8): string {
+  const width = addressWidth(wordSize)
+  const columns = [
+    hex(row.page).padStart(width),
+    hex(row.physical).padStart(PHYSICAL),
+    hex(row.mapping).padStart(width),
+    hex(row.index).padStart(8),
+    String(row.count).padStart(2),
+    hex(row.flags),
+  ]
+  return `${columns.join(' ')}${row.flagNames === '' ? '' : ` ${row.flagNames}`}`
+}
