@@ -158,6 +158,21 @@ export class Types {
     return places
   }
 
+  /**
+   * Give members further names, such as the kernel's own macros: `sk_state` for `__sk_common.skc_state`. Paths a
+   * layout does not have are left out.
+   */
+  alias(struct: string, names: Readonly<Record<string, string>>): void {
+    const type = this.findStruct(struct)
+    if (type === undefined) return
+    const members = this.members(type)
+    for (const [name, path] of Object.entries(names)) {
+      const place = this.findPlace(type, path)
+      if (place !== undefined && !members.has(name)) members.set(name, place)
+    }
+    this.classes.delete(type)
+  }
+
   /** The value of an enumerator, by the enum's name or (anonymous enums) by the enumerator's. */
   enumerator(name: string): bigint | undefined {
     this.enumerators ??= this.collectEnumerators()
