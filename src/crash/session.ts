@@ -4,6 +4,7 @@ import type { Target } from '../target/target.ts'
 import { Context } from './context.ts'
 import { CommandSet } from './command-set.ts'
 import type { Report } from './dump-command.ts'
+import { UsageError } from '../base/errors.ts'
 import { failureOf } from './failure.ts'
 import { Misuse } from './misuse.ts'
 import type { Output } from './output.ts'
@@ -15,6 +16,8 @@ export class Session {
   readonly target: Target
   readonly context: Context
   readonly commands: CommandSet
+  /** Asked between pieces of text and between commands of `foreach`: true ends what runs now. */
+  interrupted = (): boolean => false
   #depth = 0
 
   constructor(target: Target, commands = new CommandSet(), context = new Context()) {
@@ -40,28 +43,29 @@ export class Session {
         target: this.target,
         context: this.context,
         note: (line) => note(`${name}: ${line}`),
-        call: (other, otherWords) => this.report(other, otherWords, note),
+        call: (other, otherWords) => this.#call(other, otherWords, note),
       })
     } finally {
       this.#depth--
     }
   }
 
+  /** A command called by a command; between two of them signals get their turn. */
+  async #call(name: string, words: readonly string[], note: (line: string) => void): Promise<Report> {
+    await new Promise((resolve) => setImmediate(resolve))
+    if (this.interrupted()) throw new UsageError('', 'interrupted')
+    return await this.report(name, words, note)
+  }
+
   /**
    * Answer one command and print it; errors become lines of `output`.
    *
-   * @param stop  asked between the pieces of the text: true ends the printing
    * @returns whether everything asked for could be shown
    */
-  async print(
-    name: string,
-    words: readonly string[],
-    output: Output,
-    stop = (): boolean => false,
-  ): Promise<boolean> {
+  async print(name: string, words: readonly string[], output: Output): Promise<boolean> {
     try {
       const report = await this.report(name, words, (line) => output.note(line))
-      await writeText(report.text, output, stop)
+      await writeText(report.text, output, this.interrupted)
       return report.failed !== true
     } catch (error) {
       const synopsis = (await this.commands.find(name))?.synopsis ?? ''

@@ -1,4 +1,4 @@
-/** What Tab offers at the prompt: commands first, then types, members and symbols. */
+/** What Tab offers at the prompt: commands, or types where a line begins with none; then types, members and symbols. */
 
 import { isStruct, strip } from '../btf/type.ts'
 import type { Shell } from './shell.ts'
@@ -23,13 +23,20 @@ export function completer(shell: Shell): Completer {
     const fragment = /[^\s|(&*!]*$/.exec(line)?.[0] ?? ''
     const before = line.slice(0, line.length - fragment.length).trim()
     const first = before.split(/\s+/, 1)[0] ?? ''
-    const found = new Set<string>()
-    for (const name of candidates(shell, types, before === '' ? undefined : first, fragment)) {
-      if (name.startsWith(fragment)) found.add(name)
-      if (found.size >= MOST) break
-    }
-    return [[...found].sort(), fragment]
+    const command = before === '' ? undefined : first
+    const found = matching(candidates(shell, types, command, fragment), fragment)
+    const isNoCommand = command === undefined && found.length === 0 && fragment.length >= SHORTEST_SYMBOL
+    return [isNoCommand ? matching(types(), fragment) : found, fragment]
   }
+}
+
+function matching(names: Iterable<string>, fragment: string): string[] {
+  const found = new Set<string>()
+  for (const name of names) {
+    if (name.startsWith(fragment)) found.add(name)
+    if (found.size >= MOST) break
+  }
+  return [...found].sort()
 }
 
 function* candidates(
@@ -46,11 +53,10 @@ function* candidates(
     yield* shell.session.commands.names
     yield* builtins.keys()
     yield* shell.aliases.names
-    if (command !== undefined) return
+    return
   }
-  if (fragment.length < SHORTEST_SYMBOL && command === undefined) return
-  if (command === undefined || TYPE_COMMANDS.has(command)) yield* types()
-  if (command !== undefined && fragment.length >= SHORTEST_SYMBOL) yield* symbols(shell)
+  if (TYPE_COMMANDS.has(command)) yield* types()
+  if (fragment.length >= SHORTEST_SYMBOL) yield* symbols(shell)
 }
 
 /** `sock.__sk_common.skc_da` and `task_struct.pid,co`: the path's struct gives the next member. */

@@ -46,6 +46,7 @@ export class Shell {
   constructor(options: ShellOptions) {
     this.session = options.session
     this.output = options.output
+    options.session.interrupted = () => this.interrupted
     this.#options = options
   }
 
@@ -59,6 +60,7 @@ export class Shell {
     const parsed = parseLine(line)
     if (parsed.kind === 'empty') return
     if (parsed.kind === 'shell') {
+      this.history.push(line.trim())
       const command = parsed.text === '' ? (process.env['SHELL'] ?? '/bin/sh') : parsed.text
       await runShell(command, this.#children)
       return
@@ -115,8 +117,7 @@ export class Shell {
     else if (found === undefined) this.#fail(output, `crash: command not found: ${name}`)
     else if (words.length === 1 && words[0] === '-h' && !('h' in found.Class.crashFlags)) {
       await this.run(`help ${found.name}`, output)
-    } else if (!(await this.session.print(found.name, found.words, output, () => this.interrupted)))
-      this.failures++
+    } else if (!(await this.session.print(found.name, found.words, output))) this.failures++
   }
 
   get #children(): ChildTarget {
