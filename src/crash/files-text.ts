@@ -69,7 +69,8 @@ export function taskFiles(target: Target, tc: TaskContext, options: FilesOptions
   const table = lines.length > 0 ? [filesHeader(target, options.cache), ...lines] : []
   if (problem !== undefined) table.push(problem)
   if (table.length === 0) table.push('No open files')
-  const text = [taskHeader(tc), `ROOT: ${root}    CWD: ${cwd}`, ...table].join('\n')
+  const dirs = hasFs(tc) ? [`ROOT: ${root}    CWD: ${cwd}`] : []
+  const text = [taskHeader(tc), ...dirs, ...table].join('\n')
   return { rows: json, text: `${text}\n`, shown: true, failed }
 }
 
@@ -96,7 +97,8 @@ function referred(
 /** Does a row match? Numbers above the table's size, or with letters, are addresses (or descriptors in hex). */
 function referenceTest(ref: string, maxFd: number): (row: FileRow) => boolean {
   const decimal = /^\d+$/.test(ref) && Number(ref) <= maxFd
-  const address = !decimal && /^(0x)?[0-9a-f]+$/i.test(ref) ? BigInt(`0x${ref.replace(/^0x/i, '')}`) : undefined
+  const address =
+    !decimal && /^(0x)?[0-9a-f]+$/i.test(ref) ? BigInt(`0x${ref.replace(/^0x/i, '')}`) : undefined
   return ({ fd, file, dentry, inode, type, path }) => {
     if (decimal && fd === Number(ref)) return true
     if (address !== undefined && [BigInt(fd), file, dentry, inode].includes(address)) return true
@@ -106,6 +108,16 @@ function referenceTest(ref: string, maxFd: number): (row: FileRow) => boolean {
 
 function isPartOf(ref: string, path: string): boolean {
   return ref === '/' ? path === '/' : path.includes(ref)
+}
+
+/** A task that is exiting has given its `fs` back. */
+function hasFs(tc: TaskContext): boolean {
+  try {
+    return tc.task.$ref('fs') !== null
+  } catch (error) {
+    if (isDamage(error)) return true
+    throw error
+  }
 }
 
 function maxFds(tc: TaskContext): number {

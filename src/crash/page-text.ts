@@ -9,7 +9,8 @@ const PHYSICAL = 'PHYSICAL'.length
 /** The line above the rows. */
 export function pageHeader(wordSize: 4 | 8): string {
   const width = addressWidth(wordSize)
-  return `${centre('PAGE', width)} ${centre('PHYSICAL', PHYSICAL)} ${centre('MAPPING', width)} ${centre('INDEX', 11, 'left')} CNT FLAGS`
+  const mapping = centre('MAPPING', width, 'left')
+  return `${centre('PAGE', width)} ${centre('PHYSICAL', PHYSICAL)} ${mapping}   INDEX CNT FLAGS`
 }
 
 /** One page. */

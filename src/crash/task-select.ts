@@ -1,7 +1,7 @@
 /** Which tasks a command is about: the current one, or those its words name by pid or address. */
 
-import { hex, toVa } from '../base/addr.ts'
-import { LookupError } from '../base/errors.ts'
+import { hex, toVa, type Va } from '../base/addr.ts'
+import { LookupError, UsageError } from '../base/errors.ts'
 import { task_table, type TaskContext } from '../helpers/tasks.ts'
 import type { Target } from '../target/target.ts'
 import type { Context } from './context.ts'
@@ -45,7 +45,8 @@ export function selectTask(target: Target, word: string): Selected {
   return { word, by: 'invalid', tasks: [] }
 }
 
-/** A hexadecimal argument. @throws UsageError-like text is the caller's: undefined when it is none */
-export function parseHex(word: string): bigint | undefined {
-  return /^(0x)?[0-9a-f]{1,16}$/i.test(word) ? BigInt(`0x${word.replace(/^0x/i, '')}`) : undefined
+/** A hexadecimal argument as an address. @throws UsageError when it is none */
+export function addressArgument(target: Target, word: string): Va {
+  if (!/^(0x)?[0-9a-f]{1,16}$/i.test(word)) throw new UsageError(word, `invalid input: "${word}"`)
+  return toVa(BigInt(`0x${word.replace(/^0x/i, '')}`), target.wordSize)
 }

@@ -12,6 +12,8 @@ export interface Kernel {
   readonly types: Types
   /** Address of a symbol. @throws LookupError NO_SYMBOL */
   sym(name: string): Addr
+  /** Where asking for a symbol that may be missing is cheap. */
+  readonly symbols?: { find(name: string): { readonly va: Va } | undefined }
 }
 
 /** Address of a symbol. @throws LookupError NO_SYMBOL */
@@ -21,6 +23,7 @@ export function symbolVa(kernel: Kernel, name: string): Va {
 
 /** Address of a symbol this kernel may not have. */
 export function findSymbolVa(kernel: Kernel, name: string): Va | undefined {
+  if (kernel.symbols !== undefined) return kernel.symbols.find(name)?.va
   try {
     return symbolVa(kernel, name)
   } catch (error) {

@@ -9,11 +9,6 @@ import { file_path } from './fs.ts'
 /** vm.max_map_count can be raised, not to this. */
 const VMAS_MAX = 10_000_000
 
-/** `struct mm_struct *` of a task, null for kernel threads. */
-export function task_mm(task: StructRef): StructRef | null {
-  return task.$ref('mm')
-}
-
 /**
  * The VMAs of an address space by address.
  *

@@ -1,0 +1,58 @@
+/** Commands that answer for the current task or for each task their words name. */
+
+import type { Target } from '../target/target.ts'
+import type { TaskContext } from '../helpers/tasks.ts'
+import type { Context } from './context.ts'
+import type { Report } from './dump-command.ts'
+import { currentTask, selectTask, type Selected } from './task-select.ts'
+
+/** One task's part of an answer. */
+export interface TaskAnswer<R> {
+  readonly rows: R
+  readonly text: string
+  readonly failed: boolean
+}
+
+export interface EachTask<R> {
+  readonly target: Target
+  readonly context: Context
+  readonly words: readonly string[]
+  readonly note: (line: string) => void
+  /** @param subsequent tasks answered before this one */
+  readonly answer: (tc: TaskContext, subsequent: number, by: Selected['by'] | 'current') => TaskAnswer<R>
+  /** what to say of a word that names no task */
+  readonly invalid: (word: string, subsequent: number) => string
+}
+
+/** Rows are an array with one element for each task. */
+export function eachTask<R>({ target, context, words, note, answer, invalid }: EachTask<R>): Report {
+  const rows: R[] = []
+  if (words.length === 0) {
+    const { rows: one, text, failed } = answer(currentTask(target, context), 0, 'current')
+    return { rows: [one], text, failed }
+  }
+  let failed = false
+  const text = function* (): Generator<string> {
+    let subsequent = 0
+    for (const word of words) {
+      const selected = selectTask(target, word)
+      if (selected.by === 'invalid') {
+        failed = true
+        note(invalid(word, subsequent++))
+      }
+      for (const tc of selected.tasks) {
+        const one = answer(tc, subsequent++, selected.by)
+        rows.push(one.rows)
+        failed ||= one.failed
+        yield one.text
+      }
+    }
+  }
+  return {
+    rows,
+    text: text(),
+    get failed() {
+      return failed
+    },
+  }
+}
