@@ -2,7 +2,7 @@ import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-com
 import { eachTask } from '../src/crash/each-task.ts'
 import { dentryReport, inodePagesReport } from '../src/crash/files-one.ts'
 import { taskFiles } from '../src/crash/files-text.ts'
-import { addressArgument } from '../src/crash/task-select.ts'
+import { addressArgument } from '../src/crash/address-argument.ts'
 
 export default class Files extends DumpCommand {
   static override summary = 'open files of tasks: descriptor, struct file, dentry, inode, type and path'

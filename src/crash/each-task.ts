@@ -1,10 +1,10 @@
 /** Commands that answer for the current task or for each task their words name. */
 
 import type { Target } from '../target/target.ts'
-import type { TaskContext } from '../helpers/tasks.ts'
+import { task_table, type TaskContext } from '../helpers/tasks.ts'
 import type { Context } from './context.ts'
 import type { Report } from './dump-command.ts'
-import { currentTask, selectTask, type Selected } from './task-select.ts'
+import { currentTask, tasksOfWord } from './task-words.ts'
 
 /** One task's part of an answer. */
 export interface TaskAnswer<R> {
@@ -19,7 +19,7 @@ export interface EachTask<R> {
   readonly words: readonly string[]
   readonly note: (line: string) => void
   /** @param subsequent tasks answered before this one */
-  readonly answer: (tc: TaskContext, subsequent: number, by: Selected['by'] | 'current') => TaskAnswer<R>
+  readonly answer: (tc: TaskContext, subsequent: number, by: 'pid' | 'task' | 'current') => TaskAnswer<R>
   /** what to say of a word that names no task */
   readonly invalid: (word: string, subsequent: number) => string
 }
@@ -28,20 +28,22 @@ export interface EachTask<R> {
 export function eachTask<R>({ target, context, words, note, answer, invalid }: EachTask<R>): Report {
   const rows: R[] = []
   if (words.length === 0) {
-    const { rows: one, text, failed } = answer(currentTask(target, context), 0, 'current')
+    const tc = currentTask(target, context)
+    if (tc === undefined) return { rows: [], text: '', failed: true }
+    const { rows: one, text, failed } = answer(tc, 0, 'current')
     return { rows: [one], text, failed }
   }
   let failed = false
   const text = function* (): Generator<string> {
     let subsequent = 0
     for (const word of words) {
-      const selected = selectTask(target, word)
-      if (selected.by === 'invalid') {
+      const named = tasksOfWord(task_table(target), word)
+      if (named === undefined) {
         failed = true
         note(invalid(word, subsequent++))
       }
-      for (const tc of selected.tasks) {
-        const one = answer(tc, subsequent++, selected.by)
+      for (const tc of named?.tasks ?? []) {
+        const one = answer(tc, subsequent++, named?.kind ?? 'pid')
         rows.push(one.rows)
         failed ||= one.failed
         yield one.text

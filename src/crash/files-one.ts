@@ -8,7 +8,8 @@ import { findSymbolVa, refAt } from '../helpers/kernel.ts'
 import { for_each_mount, mount_sb } from '../helpers/mount.ts'
 import { inode_pages, page_row, type PageRow } from '../helpers/page.ts'
 import { find_task } from '../helpers/pid.ts'
-import { addressWidth, centre } from '../render/columns.ts'
+import { addressWidth } from '../render/columns.ts'
+import { center } from '../render/pad.ts'
 import type { Target } from '../target/target.ts'
 import type { Report } from './dump-command.ts'
 import { faultMark, isDamage } from './fault-mark.ts'
@@ -31,7 +32,7 @@ export function dentryReport(target: Target, va: Va): Report {
   const path = sb === null ? '' : pathOf(target, dentry, sb)
   const type = inode === null ? 'N/A' : inode_type(target, inode)
   const width = addressWidth(target.wordSize)
-  const header = `${['DENTRY', 'INODE', 'SUPERBLK'].map((name) => centre(name, width)).join(' ')} TYPE PATH`
+  const header = `${['DENTRY', 'INODE', 'SUPERBLK'].map((name) => center(name, width)).join(' ')} TYPE PATH`
   const rows: DentryJson = {
     dentry: dentry.$addr,
     inode: inode?.$addr ?? 0n,
@@ -40,7 +41,7 @@ export function dentryReport(target: Target, va: Va): Report {
     path,
   }
   const addresses = [rows.dentry, rows.inode].map((a) => hex(a).padStart(width))
-  const line = `${addresses.join(' ')} ${centre(hex(rows.superblk), width)} ${type} ${path}`
+  const line = `${addresses.join(' ')} ${center(hex(rows.superblk), width)} ${type} ${path}`
   return { rows, text: `${header}\n${line}\n` }
 }
 
@@ -78,7 +79,7 @@ export function inodePagesReport(target: Target, va: Va): Report {
   let failed = false
   const text = function* (): Generator<string> {
     const width = addressWidth(target.wordSize)
-    yield `${centre('INODE', width)}  NRPAGES\n`
+    yield `${center('INODE', width)}  NRPAGES\n`
     yield `${hex(inode.$addr).padStart(width)}  ${String(nrpages).padStart(7)}\n\n`
     try {
       for (const page of nrpages > 0 ? inode_pages(target, inode) : []) {

@@ -3,10 +3,11 @@
 import { FaultError } from '../base/errors.ts'
 import { file_row, for_each_file, task_dir, task_fdtable, type FileRow } from '../helpers/fs.ts'
 import type { TaskContext } from '../helpers/tasks.ts'
-import { addressWidth, centre, centreHex } from '../render/columns.ts'
+import { addressWidth, centerHex } from '../render/columns.ts'
+import { center } from '../render/pad.ts'
 import type { Target } from '../target/target.ts'
 import { faultMark, isDamage } from './fault-mark.ts'
-import { taskHeader } from './task-select.ts'
+import { taskHeader } from './task-header.ts'
 
 /** A task's answer in `files --json`. */
 export interface TaskFiles {
@@ -70,8 +71,8 @@ export function taskFiles(target: Target, tc: TaskContext, options: FilesOptions
   if (problem !== undefined) table.push(problem)
   if (table.length === 0) table.push('No open files')
   const dirs = hasFs(tc) ? [`ROOT: ${root}    CWD: ${cwd}`] : []
-  const text = [taskHeader(tc), ...dirs, ...table].join('\n')
-  return { rows: json, text: `${text}\n`, shown: true, failed }
+  const text = `${taskHeader(tc)}${[...dirs, ...table].join('\n')}\n`
+  return { rows: json, text, shown: true, failed }
 }
 
 /** Only what a reference names: a descriptor, an address, a type or part of a path. */
@@ -86,7 +87,7 @@ function referred(
   const rows = read.rows.filter(matches)
   const inDirs = [json.root, json.cwd].some((path) => isPartOf(options.ref, path))
   const shown = inDirs || rows.length > 0
-  const lines = shown ? [taskHeader(tc), `ROOT: ${json.root}    CWD: ${json.cwd} `] : []
+  const lines = shown ? [taskHeader(tc).trimEnd(), `ROOT: ${json.root}    CWD: ${json.cwd} `] : []
   if (rows.length > 0) lines.push(filesHeader(target, options.cache))
   lines.push(...rows.map((row) => fileLine(target, row, options.cache)))
   if (shown) lines.push('')
@@ -152,7 +153,7 @@ function directory(read: () => string): string {
 /** The line above the rows. */
 export function filesHeader(target: Target, cache: boolean): string {
   const width = addressWidth(target.wordSize)
-  const column = (name: string): string => centre(name, width)
+  const column = (name: string): string => center(name, width)
   return cache
     ? ` FD ${column('INODE')} ${column('I_MAPPING')} NRPAGES TYPE PATH`
     : ` FD ${column('FILE')} ${column('DENTRY')} ${column('INODE')} TYPE PATH`
@@ -160,13 +161,13 @@ export function filesHeader(target: Target, cache: boolean): string {
 
 function fileLine(target: Target, row: FileRow, cache: boolean): string {
   const width = addressWidth(target.wordSize)
-  const address = (value: bigint): string => (value === 0n ? centre('?', width) : centreHex(value, width))
+  const address = (value: bigint): string => (value === 0n ? center('?', width) : centerHex(value, width))
   const path = row.unreadable instanceof FaultError ? faultMark(row.unreadable) : row.path
   const end = `${row.type.padEnd(4)} ${path}`
   const fd = String(row.fd).padStart(3)
   if (!cache) {
-    const dentry = row.dentry === 0n ? centre('0'.repeat(width), width) : centreHex(row.dentry, width)
-    return `${fd} ${centreHex(row.file, width)} ${dentry} ${address(row.inode)} ${end}`
+    const dentry = row.dentry === 0n ? center('0'.repeat(width), width) : centerHex(row.dentry, width)
+    return `${fd} ${centerHex(row.file, width)} ${dentry} ${address(row.inode)} ${end}`
   }
   const pages = row.mapping === undefined ? '?' : String(row.mapping.nrpages)
   const mapping = address(row.mapping?.i_mapping ?? 0n)

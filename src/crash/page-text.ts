@@ -2,15 +2,16 @@
 
 import { hex } from '../base/addr.ts'
 import type { PageRow } from '../helpers/page.ts'
-import { addressWidth, centre } from '../render/columns.ts'
+import { addressWidth } from '../render/columns.ts'
+import { center } from '../render/pad.ts'
 
 const PHYSICAL = 'PHYSICAL'.length
 
 /** The line above the rows. */
 export function pageHeader(wordSize: 4 | 8): string {
   const width = addressWidth(wordSize)
-  const mapping = centre('MAPPING', width, 'left')
-  return `${centre('PAGE', width)} ${centre('PHYSICAL', PHYSICAL)} ${mapping}   INDEX CNT FLAGS`
+  const mapping = center('MAPPING', width, 'left')
+  return `${center('PAGE', width)} ${center('PHYSICAL', PHYSICAL)} ${mapping}   INDEX CNT FLAGS`
 }
 
 /** One page. */

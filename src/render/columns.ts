@@ -1,17 +1,11 @@
-/** Fields of fixed width, as crash's tables have them; text that is too long is never cut. */
+/** Columns of addresses. */
 
 import { hex } from '../base/addr.ts'
-
-/** Text in the middle; the odd blank goes to the side named. */
-export function centre(text: string, width: number, odd: 'left' | 'right' = 'right'): string {
-  const blanks = Math.max(0, width - text.length)
-  const left = odd === 'left' ? Math.ceil(blanks / 2) : Math.floor(blanks / 2)
-  return ' '.repeat(left) + text + ' '.repeat(blanks - left)
-}
+import { center } from './pad.ts'
 
 /** An address as hex in the middle of its column, the odd blank on the left. */
-export function centreHex(value: bigint, width: number): string {
-  return centre(hex(value), width, 'left')
+export function centerHex(value: bigint, width: number): string {
+  return center(hex(value), width, 'left')
 }
 
 /** Digits of an address column: 16, or 8 on 32 bits. */
