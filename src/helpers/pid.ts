@@ -76,7 +76,7 @@ export function* for_each_task(
   problem: (p: TaskProblem) => void = () => undefined,
 ): Generator<StructRef> {
   const seen = new Set<Va>()
-  const fresh = (va: Va): boolean => !seen.has(va) && seen.add(va) !== undefined
+  const fresh = (va: Va): boolean => !seen.has(va) && seen.add(va).has(va)
   for (const va of idle_tasks(kernel)) if (fresh(va)) yield task_at(kernel, va)
   try {
     for (const pid of for_each_pid(kernel)) {

@@ -74,10 +74,17 @@ function unsynced_rss(table: TaskTable, { task, tgid }: TaskContext): bigint {
   return rss
 }
 
-/** Pages the machine has: present pages of all nodes. @see mm/memory_hotplug.c: `pg_data_t.node_present_pages` */
+/** Pages the machine has: present pages of all nodes. @see include/linux/mmzone.h: `pg_data_t.node_present_pages` */
 export function present_pages(kernel: Kernel): bigint {
   let pages = 0n
   for (const node of memory_nodes(kernel)) pages += node.$int('node_present_pages')
+  return pages
+}
+
+/** Pages from each node's first to its last, holes included: what a share of memory is a share of in crash. */
+export function spanned_pages(kernel: Kernel): bigint {
+  let pages = 0n
+  for (const node of memory_nodes(kernel)) pages += node.$int('node_spanned_pages')
   return pages
 }
 

@@ -87,11 +87,9 @@ export function task_state(task: StructRef): number {
 /** Two letters, as crash's `ps` has them: `RU IN UN ID ZO ST TR DE PA WA NE`, `??`. */
 export function task_state_string(states: TaskStates, state: number): string {
   let text = '??'
-  let set = false
   const also = (bits: number, name: string): void => {
     if ((state & bits) === 0) return
     text = name
-    set = true
   }
   if (state === 0) text = 'RU'
   also(states.INTERRUPTIBLE, 'IN')
@@ -99,7 +97,7 @@ export function task_state_string(states: TaskStates, state: number): string {
   also(states.ZOMBIE, 'ZO')
   also(states.STOPPED, 'ST')
   also(states.TRACED, 'TR')
-  if (!set) also(states.DEAD, 'DE')
+  if (text === '??') also(states.DEAD, 'DE')
   if (state !== 0 && state === states.PARKED) text = 'PA'
   if (state !== 0 && state === states.WAKING) text = 'WA'
   if (state !== 0 && state === states.NEW) text = 'NE'

@@ -5,7 +5,6 @@
 import { LIST_POISON1, LIST_POISON1_32, LIST_POISON2, LIST_POISON2_32 } from '../abi/poison.ts'
 import { toAddr, type Va } from '../base/addr.ts'
 import { ValidationError } from '../base/errors.ts'
-import type { StructRef } from '../btf/ref.ts'
 import type { RefOf, Types } from '../btf/types.ts'
 import type { Memory, WritableMemory } from '../memory/memory.ts'
 import { LIST_HOPS_MAX } from './list.ts'

@@ -4,7 +4,6 @@
 
 import { toAddr, type Va } from '../base/addr.ts'
 import { ValidationError } from '../base/errors.ts'
-import type { StructRef } from '../btf/ref.ts'
 import type { RefOf, Types } from '../btf/types.ts'
 import type { Memory, WritableMemory } from '../memory/memory.ts'
 
