@@ -3,6 +3,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { dirname, join } from 'node:path'
+import { InvariantError } from '../base/errors.ts'
 import type { DumpCommand } from './dump-command.ts'
 
 /** A class that extends {@link DumpCommand}. */
@@ -54,17 +55,11 @@ export function isDumpCommand(value: unknown): value is DumpCommandClass {
   return typeof value === 'function' && 'answer' in value && 'crashFlags' in value
 }
 
-/** `commands/` of the sources when they run themselves, `dist/commands/` when compiled. */
+/** The nearest `commands/` above this file: that of the sources, of what was compiled, or of the bundles. */
 function commandFolder(): string {
   const here = fileURLToPath(import.meta.url)
   for (let folder = dirname(here); folder !== dirname(folder); folder = dirname(folder)) {
-    const commands = join(folder, 'commands')
-    if (
-      existsSync(commands) &&
-      (existsSync(join(folder, 'src')) || existsSync(join(folder, 'package.json')))
-    ) {
-      return commands
-    }
+    if (existsSync(join(folder, 'commands'))) return join(folder, 'commands')
   }
-  return join(dirname(here), 'commands')
+  throw new InvariantError(`no commands folder above ${here}`)
 }

@@ -145,6 +145,16 @@ test('blessed is imported by tui/widgets.ts alone', () => {
   expect(importers.map(({ path }) => path).filter((path) => path !== 'src/tui/widgets.ts')).toEqual([])
 })
 
+test('crash commands use oclif for their base class only: their bundles do without it', () => {
+  const own = ['src/crash/dump-command.ts', 'src/crash/help.ts']
+  const importers = sources.filter(
+    ({ path, text, imports }) =>
+      imports.some(({ from }) => from === '@oclif/core') &&
+      (path.startsWith('src/') || /extends DumpCommand\b/.test(text)),
+  )
+  expect(importers.map(({ path }) => path).filter((path) => !own.includes(path))).toEqual([])
+})
+
 /** Comments name forbidden things freely. */
 function code(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[^:])\/\/.*$/gm, '$1')
