@@ -16,6 +16,16 @@ export interface DeclarationLine {
   readonly member?: string
 }
 
+/** The compiler's names of the integer types, as C programmers (and crash) write them. */
+const SPELLING: Readonly<Record<string, string>> = {
+  'long int': 'long',
+  'long unsigned int': 'unsigned long',
+  'short int': 'short',
+  'short unsigned int': 'unsigned short',
+  'long long int': 'long long',
+  'long long unsigned int': 'unsigned long long',
+}
+
 /** Deeper nesting than this is damage, not C. */
 const MAX_DEPTH = 24
 
@@ -105,8 +115,9 @@ function baseLines(type: Type, show: number, level: number, qualifiers = ''): st
       return [`${q}void`]
     case 'datasec':
       return [`${q}${type.name}`]
-    case 'typedef':
     case 'int':
+      return [q + (SPELLING[type.name] ?? type.name)]
+    case 'typedef':
     case 'float':
     case 'decl_tag':
       return [`${q}${type.name}`]

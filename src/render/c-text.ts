@@ -41,11 +41,17 @@ export function stringText(bytes: Uint8Array, limit: number, ellipsis = false): 
     for (const run = unit; at < length; at += run.bytes.length) {
       const next = unitAt(bytes.subarray(0, length), at)
       if (next.kind !== run.kind || !sameBytes(next.bytes, run.bytes)) break
-      text += unitText(run, '"', escape)
+      if (!isSwallowed(bytes.subarray(0, length), at, run)) text += unitText(run, '"', escape)
       printed++
     }
   }
   return `"${text}"${at < length || ellipsis ? '...' : ''}`
+}
+
+/** gdb loses a character right before an incomplete one: its converter answers for both at once. */
+function isSwallowed(bytes: Uint8Array, at: number, unit: Unit): boolean {
+  const next = at + unit.bytes.length
+  return unit.kind === 'char' && next < bytes.length && unitAt(bytes, next).kind === 'incomplete'
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
