@@ -73,7 +73,7 @@ export class SymbolTable {
     if (index >= 0) {
       const symbol = this.#symbol(this.#firstAt(index))
       const offset = va - symbol.va
-      if (offset < symbol.size || offset === 0) return { ...symbol, offset }
+      if (offset === 0 || (offset > 0 && offset < symbol.size)) return { ...symbol, offset }
     }
     return this.#lookupInModules(va)
   }

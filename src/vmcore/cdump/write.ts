@@ -45,8 +45,10 @@ export interface CdumpInput {
 export function writeCdump(path: string, input: CdumpInput): number {
   const temporary = `${path}.${process.pid}.tmp`
   let fd: number | undefined
+  let created = false
   try {
     fd = openSync(temporary, 'wx')
+    created = true
     const size = writeTo(new FileWriter(fd), input)
     closeSync(fd)
     fd = undefined
@@ -54,7 +56,7 @@ export function writeCdump(path: string, input: CdumpInput): number {
     return size
   } catch (error) {
     if (fd !== undefined) closeSync(fd)
-    rmSync(temporary, { force: true })
+    if (created) rmSync(temporary, { force: true })
     if (!(error instanceof Error && 'code' in error && 'syscall' in error)) throw error
     throw new DumpError('UNWRITABLE', path, -1, `cannot write: ${describe(String(error.code))}`)
   }
@@ -69,6 +71,8 @@ function describe(code: string): string {
     EISDIR: 'is a directory',
     EDQUOT: 'disk quota exceeded',
     EFBIG: 'file too large',
+    EEXIST: 'its temporary file is there already',
+    ENAMETOOLONG: 'the name is too long',
   }
   return words[code] ?? code
 }
