@@ -54,21 +54,27 @@ function optionText(key: string, spec: FlagKind | FlagSpec): string {
   return names.join(', ') + value
 }
 
-/** Examples are written once, as `coredrill ps -p 1`, and shown as they are typed in that place. */
+/** Examples are written once, as `ps -p 1` or `coredrill ps -p 1 --core F`, and shown as they are typed in that place. */
 function exampleLines(Class: DumpCommandClass, place: 'prompt' | 'shell'): string[] {
   const lines: string[] = []
   for (const example of (Class.examples as Command.Example[] | undefined) ?? []) {
     const { command, description } =
       typeof example === 'string' ? { command: example, description: '' } : example
-    const typed = command.replaceAll('<%= config.bin %>', 'coredrill').replace(/^\$ /, '')
     if (description) lines.push(`  ${description}:`)
-    lines.push(`    ${place === 'prompt' ? promptForm(typed) : typed}`)
+    lines.push(`    ${place === 'prompt' ? promptForm(command) : shellForm(command)}`)
   }
   return lines
 }
 
+const PROGRAM = /^(?:\$ )?(?:coredrill|<%= config\.bin %>) /
+
 function promptForm(command: string): string {
-  return `crash> ${command.replace(/^coredrill /, '').replace(/\s+--(core|at)[ =]\S+/g, '')}`
+  return `crash> ${command.replace(PROGRAM, '').replace(/\s+--(core|at)[ =]\S+/g, '')}`
+}
+
+function shellForm(command: string): string {
+  const words = command.replace(PROGRAM, '')
+  return `coredrill ${words}${/--core\b/.test(words) ? '' : ' --core FILE'}`
 }
 
 function columns(rows: readonly (readonly [string, string])[]): string[] {

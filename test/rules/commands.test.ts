@@ -33,8 +33,8 @@ describe.each(names)('%s', (name) => {
       typeof example === 'string' ? example : example.command,
     )
     expect(commands.length).toBeGreaterThan(0)
-    for (const command of commands)
-      expect(command).toMatch(new RegExp(`(coredrill|<%= config.bin %>) ${name}\\b`))
+    const given = new RegExp(`^(.* \\| )?((\\$ )?(coredrill|<%= config.bin %>) )?${name}( |$)`)
+    for (const command of commands) expect(command).toMatch(given)
   })
 
   test('reads no argument from standard input', async () => {
