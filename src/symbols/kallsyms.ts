@@ -46,6 +46,7 @@ export class Kallsyms implements SymbolSource {
   /** the sequence numbers in order of names; undefined where the kernel has none we can find */
   readonly #seqs: Va | undefined
   #byName: Map<string, number[]> | undefined
+  #last = { index: -1, text: '' }
 
   /**
    * @param stext the run-time address of `_stext`, to tell the forms apart
@@ -237,9 +238,12 @@ export class Kallsyms implements SymbolSource {
   }
 
   #text(index: number): string {
+    // Name and type of one symbol are asked for one after the other.
+    if (index === this.#last.index) return this.#last.text
     const block = Math.floor(index / MARKER_EVERY)
     const at = this.#skip(this.#tables.names + this.#markers.at(block), index % MARKER_EVERY)
-    return this.#expand(at)[0]
+    this.#last = { index, text: this.#expand(at)[0] }
+    return this.#last.text
   }
 
   /** The text (type and name) at a position, and the position of the next. */

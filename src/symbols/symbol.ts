@@ -2,7 +2,7 @@
 
 import type { Va } from '../base/addr.ts'
 
-/** One symbol of the kernel or of a loaded module. */
+/** One symbol of the kernel or of a loaded module (whose letters tell nothing of being exported, as /proc/kallsyms does). */
 export interface KernelSymbol {
   readonly name: string
   /** nm's letter */
