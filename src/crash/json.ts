@@ -9,9 +9,13 @@ export function toJsonText(rows: unknown): string {
 }
 
 function replacer(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return `0x${BigInt.asUintN(64, value).toString(16)}`
+  if (typeof value === 'bigint') return word(value)
+  if (typeof value !== 'object' || value === null) return value
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
   if (value instanceof Map) return Object.fromEntries(value)
-  if (typeof value === 'object' && value !== null && '$addr' in value) return value.$addr
-  return value
+  return '$addr' in value && typeof value.$addr === 'bigint' ? word(value.$addr) : value
+}
+
+function word(value: bigint): string {
+  return `0x${BigInt.asUintN(64, value).toString(16)}`
 }
