@@ -10,15 +10,20 @@ import type { Translator } from './virtual-memory.ts'
 /** `__START_KERNEL_map`: where x86-64 maps the kernel image. */
 export const START_KERNEL_MAP = -0x8000_0000
 const PAGE = 4096
-/** The direct map of four-level tables spans 64 TiB, of five-level tables 32 PiB. */
+/** The direct map of four-level tables spans 64 TiB. */
 const DIRECT_MAP_SIZE = 2 ** 46
-const DIRECT_MAP_SIZE_LA57 = 2 ** 55
+/** Where it begins unless KASLR moved it. @see Documentation/x86/x86_64/mm.rst */
+const DIRECT_MAP = -0x7780 * 2 ** 32
 /** The user/kernel splits an i386 kernel can be configured with. @see arch/x86/Kconfig:PAGE_OFFSET */
 const I386_SPLITS = [0xc0000000, 0xb0000000, 0x80000000, 0x78000000, 0x40000000]
 /** Low memory an i386 kernel maps directly at most, from its split. */
 const I386_LOWMEM_END = 2 ** 32 - 128 * 2 ** 20
 
-/** The kernel's address space of one memory. */
+/**
+ * The kernel's address space of one memory.
+ *
+ * @remarks Five-level tables are refused: their kernel addresses need 56 bits, more than a number holds exactly.
+ */
 export class KernelSpace implements Translator {
   readonly wordSize: 4 | 8
   readonly mode: PagingMode
@@ -31,7 +36,7 @@ export class KernelSpace implements Translator {
   #pageOffset: Va | undefined
   #pageOffsetOf: (() => Va | undefined) | undefined
 
-  /** @throws DumpError BAD_FORMAT when VMCOREINFO does not name the top page table */
+  /** @throws DumpError BAD_FORMAT when VMCOREINFO does not name the top page table, BAD_VERSION with five levels */
   constructor(path: string, phys: PhysicalMemory, info: Vmcoreinfo) {
     const root =
       info.symbol('swapper_pg_dir') ?? info.symbol('init_top_pgt') ?? info.symbol('init_level4_pgt')
@@ -42,10 +47,12 @@ export class KernelSpace implements Translator {
     this.#smeMask = info.number('sme_mask') ?? 0
     this.#imageSize = info.number('KERNEL_IMAGE_SIZE') ?? 0x2000_0000
     this.physBase = this.wordSize === 8 ? (info.number('phys_base') ?? 0) : 0
+    if (info.number('pgtable_l5_enabled') === 1)
+      throw new DumpError('BAD_VERSION', path, -1, 'a kernel with five-level page tables is not supported')
     const rootVa = toVa(root, this.wordSize)
     if (this.wordSize === 4) this.#pageOffset = I386_SPLITS.find((split) => rootVa >= split) ?? 0
     const rootPhys = this.#arithmetic(rootVa) ?? 0
-    this.mode = this.wordSize === 8 ? mode64(info) : this.#mode32(info, rootPhys, rootVa)
+    this.mode = this.wordSize === 8 ? 'x86_64' : this.#mode32(info, rootPhys, rootVa)
     this.table = new PageTable(phys, rootPhys, this.mode, this.#smeMask)
   }
 
@@ -57,7 +64,8 @@ export class KernelSpace implements Translator {
   /** Start of the direct map of physical memory. */
   get pageOffset(): Va {
     if (this.#pageOffset === undefined) {
-      this.#pageOffset = this.mode === 'x86_64-la57' ? -0xef * 2 ** 48 : -0x7780 * 2 ** 32
+      // Finding it may ask for it: the default answers then.
+      this.#pageOffset = DIRECT_MAP
       this.#pageOffset = this.#pageOffsetOf?.() ?? this.#pageOffset
     }
     return this.#pageOffset
@@ -93,8 +101,7 @@ export class KernelSpace implements Translator {
       return phys >= 0 ? phys : undefined
     }
     const phys = va - this.pageOffset
-    const size = this.mode === 'x86_64-la57' ? DIRECT_MAP_SIZE_LA57 : DIRECT_MAP_SIZE
-    return phys >= 0 && phys < size ? phys : undefined
+    return phys >= 0 && phys < DIRECT_MAP_SIZE ? phys : undefined
   }
 
   /** PAE or not: as VMCOREINFO says, else the form under which the tables map themselves. */
@@ -104,8 +111,4 @@ export class KernelSpace implements Translator {
       new PageTable(this.#phys, rootPhys, mode).frame(rootVa) === Math.floor(rootPhys / PAGE)
     return !fits('i386') && fits('i386-pae') ? 'i386-pae' : 'i386'
   }
-}
-
-function mode64(info: Vmcoreinfo): PagingMode {
-  return info.number('pgtable_l5_enabled') === 1 ? 'x86_64-la57' : 'x86_64'
 }

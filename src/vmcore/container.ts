@@ -16,7 +16,7 @@ export interface Note {
   readonly desc: Uint8Array
 }
 
-/** Page frames `startPfn <= pfn < endPfn` that the dumped machine had. */
+/** Page frames `startPfn <= pfn < endPfn` that a dump has, or knows it left out. */
 export interface PfnRange {
   readonly startPfn: number
   readonly endPfn: number

@@ -22,6 +22,8 @@ const EM_386 = 3
 const EM_X86_64 = 62
 /** No real core has larger notes; a larger one is damage. */
 const MAX_NOTE_BYTES = 64 << 20
+/** x86 has 52 bits of physical address. */
+const MAX_PHYS = 2 ** 52
 
 /** One PT_LOAD, in bytes of physical memory. */
 interface Segment {
@@ -81,6 +83,8 @@ function readHeaders(source: ByteSource, ident: Uint8Array): Headers {
     if (ph.type === PT_NOTE) {
       if (ph.filesz > MAX_NOTE_BYTES) throw bad(phoff + i * phentsize, `notes of ${ph.filesz} bytes`)
       notes.push(...parseNotes(source.read(ph.offset, ph.filesz)))
+    } else if (ph.type === PT_LOAD && ph.paddr + ph.memsz > MAX_PHYS) {
+      warnings.push(`${source.path}: segment ${i} left out: no physical address of x86`)
     } else if (ph.type === PT_LOAD && ph.memsz > 0) {
       loads.push(segment(ph))
       if (ph.offset + ph.filesz > source.size)
@@ -184,7 +188,9 @@ class ElfMemory implements PhysicalMemory {
     const ranges: { startPfn: number; endPfn: number }[] = []
     for (const s of this.#segments) {
       const startPfn = Math.floor(s.start / PAGE_SIZE)
-      const endPfn = Math.ceil(s.end / PAGE_SIZE)
+      const bytes = Math.min(s.fileEnd - s.start, Math.max(0, this.#source.size - s.offset))
+      const endPfn = Math.ceil((s.start + bytes) / PAGE_SIZE)
+      if (endPfn <= startPfn) continue
       const last = ranges.at(-1)
       if (last && startPfn <= last.endPfn) last.endPfn = Math.max(last.endPfn, endPfn)
       else ranges.push({ startPfn, endPfn })

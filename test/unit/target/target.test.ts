@@ -169,6 +169,14 @@ describe('what is no target', () => {
     expect(await codeOf(openTarget(path))).toBe('BAD_FORMAT')
   })
 
+  test('a kernel with five-level page tables: its addresses would not be exact', async () => {
+    const kernel = new TinyKernel('x86_64')
+    const path = join(folder, 'la57')
+    const info = kernel.vmcoreinfo.replace('pgtable_l5_enabled)=0', 'pgtable_l5_enabled)=1')
+    writeFileSync(path, elfImage(segments(kernel), { notes: vmcoreinfoNote(info) }))
+    expect(await codeOf(openTarget(path))).toBe('BAD_VERSION')
+  })
+
   test('a vmcore has no snapshots', async () => {
     const { path, snapshots } = await openElf('x86_64')
     expect(snapshots).toEqual([])

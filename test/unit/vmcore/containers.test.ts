@@ -153,6 +153,18 @@ describe('an ELF core', () => {
     expect(opened(elfImage([{ paddr: 0, bytes: page(9) }], { ehsize: 8 })).memory.page(0)).toEqual(page(9))
   })
 
+  test('memory no file can hold is not searched', () => {
+    const started = opened(
+      elfImage([
+        { paddr: 0, bytes: page(1), memsz: 2 ** 50 },
+        { paddr: 2 ** 55, bytes: page(2) },
+      ]),
+    )
+    expect(started.ranges).toEqual([{ startPfn: 0, endPfn: 1 }])
+    expect(started.memory.page(2 ** 30)).toEqual(page(0))
+    expect(started.warnings).toHaveLength(1)
+  })
+
   test('cut short: a warning, and the pages behind the cut are missing', () => {
     const whole = elfImage([{ paddr: 0, bytes: new Uint8Array(4 * PAGE).fill(5) }])
     const { memory, warnings } = opened(whole.subarray(0, whole.length - PAGE - 100))
