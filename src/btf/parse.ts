@@ -6,6 +6,7 @@
  */
 
 import { DumpError } from '../base/errors.ts'
+import { NameChains, StringTable } from './name-index.ts'
 import type { Member, Param, StructType, Type, TypeKind } from './type.ts'
 
 const MAGIC = 0xeb9f
@@ -83,7 +84,8 @@ export class Btf {
   /** Byte position of each record, by id - startId. */
   private readonly records: Uint32Array
   private readonly decoded: (Type | undefined)[] = []
-  private names: Map<string, number[]> | undefined
+  private strings: StringTable | undefined
+  private chains: NameChains | undefined
 
   private constructor(bytes: Uint8Array, options: BtfOptions) {
     const name = options.name ?? 'BTF'
@@ -147,22 +149,43 @@ export class Btf {
 
   /** All types of that name (and kind), this blob's first, then the base's. */
   findAll(name: string, kind?: TypeKind): Type[] {
-    const own = (this.index().get(name) ?? []).map((id) => this.type(id))
+    const own = [...this.idsOf(name)].map((id) => this.type(id))
     const all = this.base === undefined ? own : [...own, ...this.base.findAll(name)]
     return kind === undefined ? all : all.filter((type) => type.kind === kind)
   }
 
   /** The first type of that name and kind. */
   find(name: string, kind?: TypeKind): Type | undefined {
-    for (const id of this.index().get(name) ?? []) {
+    for (const id of this.idsOf(name)) {
       if (kind === undefined || this.kindOf(id) === kind) return this.type(id)
     }
     return this.base?.find(name, kind)
   }
 
+  /** The value of the first enumerator of that name, in whichever enum it stands. */
+  findEnumerator(name: string): bigint | undefined {
+    const offsets = this.nameOffsets(name)
+    for (let id = this.startId; offsets.length > 0 && id < this.endId; id++) {
+      const at = this.records[id - this.startId] as number
+      const info = this.view.getUint32(at + 4, true)
+      const kind = (info >>> 24) & 0x1f
+      if (KIND_NAMES[kind] !== 'enum') continue
+      const stride = EXTRA[kind]?.[1] ?? 8
+      for (let i = 0, entry = at + RECORD_SIZE; i < (info & 0xffff); i++, entry += stride) {
+        if (!offsets.includes(this.view.getUint32(entry, true))) continue
+        const type = this.type(id)
+        if (type.kind === 'enum') return type.values[i]?.value
+      }
+    }
+    return this.base?.findEnumerator(name)
+  }
+
   /** Every name in this blob, for completion and "nearest" hints. */
   typeNames(): Iterable<string> {
-    return this.index().keys()
+    const offsets = new Set<number>()
+    for (const at of this.records) offsets.add(this.view.getUint32(at, true))
+    offsets.delete(0)
+    return [...offsets].map((offset) => this.string(offset))
   }
 
   kindOf(id: number): TypeKind {
@@ -183,19 +206,24 @@ export class Btf {
     return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + from, to - from).toString('latin1')
   }
 
-  private index(): Map<string, number[]> {
-    if (this.names !== undefined) return this.names
-    const names = new Map<string, number[]>()
-    for (let i = 0; i < this.records.length; i++) {
-      const offset = this.view.getUint32(this.records[i] as number, true)
-      if (offset === 0) continue
-      const name = this.string(offset)
-      const ids = names.get(name)
-      if (ids === undefined) names.set(name, [this.startId + i])
-      else ids.push(this.startId + i)
-    }
-    this.names = names
-    return names
+  /** Name offsets with that text; those of the base's strings too, which a split blob may use. */
+  private nameOffsets(name: string): number[] {
+    if (name === '') return []
+    const section = this.bytes.subarray(this.stringStart, this.stringStart + this.stringLength)
+    this.strings ??= new StringTable(section)
+    const own = this.strings.offsetsOf(name).map((offset) => offset + this.startString)
+    return this.base === undefined ? own : [...this.base.nameOffsets(name), ...own]
+  }
+
+  /** Ids of this blob's types of that name, in order. */
+  private *idsOf(name: string): Generator<number> {
+    const offsets = this.nameOffsets(name)
+    if (offsets.length === 0) return
+    this.chains ??= new NameChains(this.records.map((at) => this.view.getUint32(at, true)))
+    const { chains } = this
+    const ids = offsets.flatMap((offset) => [...chains.recordsOf(offset)])
+    if (offsets.length > 1) ids.sort((a, b) => a - b)
+    for (const id of ids) yield this.startId + id
   }
 
   private decode(id: number, at: number): Type {

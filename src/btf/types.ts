@@ -29,6 +29,7 @@ export class Types {
   readonly btf: Btf
   private readonly structs = new Map<string, StructType | undefined>()
   private readonly classes = new Map<StructType, StructClass>()
+  private readonly enumerators = new Map<string, bigint | undefined>()
   private readonly places = new Map<StructType, Map<string, Place>>()
 
   constructor(btf: Btf) {
@@ -173,21 +174,10 @@ export class Types {
     this.classes.delete(type)
   }
 
-  /** The value of an enumerator, by the enum's name or (anonymous enums) by the enumerator's. */
+  /** The value of an enumerator, in whichever enum it stands. */
   enumerator(name: string): bigint | undefined {
-    this.enumerators ??= this.collectEnumerators()
+    if (!this.enumerators.has(name)) this.enumerators.set(name, this.btf.findEnumerator(name))
     return this.enumerators.get(name)
-  }
-  private enumerators: Map<string, bigint> | undefined
-
-  private collectEnumerators(): Map<string, bigint> {
-    const all = new Map<string, bigint>()
-    for (let id = 1; id < this.btf.endId; id++) {
-      if (this.btf.kindOf(id) !== 'enum') continue
-      const type = this.btf.type(id)
-      if (type.kind === 'enum') for (const { name, value } of type.values) all.set(name, value)
-    }
-    return all
   }
 
   /** A typed reference to a struct at `va`. @throws LookupError when BTF has no such struct */
