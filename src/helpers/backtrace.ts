@@ -289,17 +289,14 @@ class Walk {
 
   /** The topmost word of an interrupt stack leads to the registers, directly or over a frame of its own. */
   #irqLink(link: Va): Va {
-    const { types } = this.#of.kernel
+    const common = findSymbolVa(this.#of.kernel, 'asm_common_interrupt') !== undefined
     const plausible = (at: Va): boolean => {
       const regs = this.#read(at)
       return regs !== undefined && this.#of.plausible(regs, at)
     }
-    if (plausible(link)) return link
-    const over =
-      findSymbolVa(this.#of.kernel, 'asm_common_interrupt') === undefined || types.pointerSize === 4
-        ? -40
-        : 32
-    return plausible(link + over) || !plausible(link + over + 8) ? link + over : link + over + 8
+    const known = [0, common ? 32 : -40]
+    for (let over = 8; over < 128; over += this.#word) known.push(over)
+    return link + (known.find((over) => plausible(link + over)) ?? (common ? 32 : -40))
   }
 
   *#processStack(from: Va, irqEframe: Va | undefined, onCpuStack: boolean): Generator<TraceEvent, boolean> {
@@ -403,7 +400,7 @@ class Walk {
 
   #updateCheck(): void {
     const direct = this.#callTarget === 'schedule' || this.#callTarget === 'schedule_timeout'
-    const wanted = direct && !this.#neverCheck && !this.#active
+    const wanted = direct && !this.#neverCheck && !this.#active && this.#of.orc === undefined
     if (!wanted && this.#checkCaller) this.#neverCheck = true
     this.#checkCaller = wanted
   }
@@ -424,7 +421,7 @@ class Walk {
     if (this.#of.text.isInit(text)) return 0
     if (this.#of.orc === undefined) return this.#eframeIp === text ? 0 : this.#framePointer(rsp)
     const row = this.#of.orc.find(text)
-    if (row === undefined || row.type !== 'call') return 0
+    if (row === undefined || row.type !== 'call') return this.#countedSize(text)
     let size = -1
     let previous = 0
     if (row.sp_reg === ORC_REG_SP) {
@@ -438,7 +435,14 @@ class Walk {
       const at = previous + row.bp_offset
       this.#bptr = slot !== undefined && this.#stack.contains(at) ? this.#pointer(at) : 0
     } else if (row.bp_reg !== ORC_REG_UNDEFINED) this.#bptr = 0
-    return size >= 0 && size < this.#stack.top - this.#stack.base ? size : 0
+    if (size < 0) return this.#countedSize(text)
+    return size < this.#stack.top - this.#stack.base ? size : 0
+  }
+
+  /** Neither the tables nor the registers tell: count the pushes in the function's code. */
+  #countedSize(text: Va): number {
+    const size = this.#of.text.pushedAt(text, this.#eframeIp === text)
+    return size > 0 && size < this.#stack.top - this.#stack.base ? size : 0
   }
 
   /** With frame pointers, the word below a return address is the caller's frame. */

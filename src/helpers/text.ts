@@ -5,11 +5,16 @@ import { FaultError } from '../base/errors.ts'
 import type { SymbolHit } from '../symbols/symbol.ts'
 import type { SymbolTable } from '../symbols/table.ts'
 import { findSymbolVa, type Kernel } from './kernel.ts'
+import { pushed } from './x86-length.ts'
 
 /** A kernel whose addresses have names: what a target is. */
 export interface SymbolicKernel extends Kernel {
   readonly symbols: SymbolTable
 }
+
+/** No function is longer; nor any instruction. */
+const CODE_MAX = 1 << 17
+const LONGEST_INSTRUCTION = 15
 
 interface Range {
   readonly start: Va
@@ -43,9 +48,22 @@ export class KernelText {
     return this.#init !== undefined && va >= this.#init.start && va < this.#init.end
   }
 
+  /**
+   * The symbol an address lies in. Of several at one address crash takes the first by name for the address itself,
+   * the last by name inside; what a compiler made of a function has the function's name.
+   */
   lookup(va: Va): SymbolHit | undefined {
-    if (!this.#hits.has(va)) this.#hits.set(va, this.kernel.symbols.lookup(va))
+    if (!this.#hits.has(va)) this.#hits.set(va, this.#find(va))
     return this.#hits.get(va)
+  }
+
+  #find(va: Va): SymbolHit | undefined {
+    const hit = this.kernel.symbols.lookup(va)
+    if (hit === undefined) return undefined
+    const same = hit.module === undefined ? this.kernel.symbols.sameAddress(hit.va) : []
+    const names = same.map((s) => s.name).sort()
+    const name = (hit.offset === 0 ? names[0] : names[names.length - 1]) ?? hit.name
+    return { ...hit, name: name.replace(/\.isra\..*$/, '') }
   }
 
   name(va: Va): string | undefined {
@@ -64,6 +82,14 @@ export class KernelText {
     if (code[0] !== 0xe8) return undefined
     const relative = new DataView(code.buffer, code.byteOffset).getInt32(1, true)
     return this.lookup(ret + relative)
+  }
+
+  /** Bytes the function has pushed where it is at `text`, as its code says. */
+  pushedAt(text: Va, inclusive: boolean): number {
+    const hit = this.lookup(text)
+    if (hit === undefined || this.kernel.mem.wordSize !== 8 || hit.offset > CODE_MAX) return 0
+    const code = readCode(this.kernel, hit.va, hit.offset + LONGEST_INSTRUCTION)
+    return code === undefined || code[0] === 0xcc ? 0 : pushed(code, hit.offset, inclusive)
   }
 
   /** The return address of the direct call to `callee` in `caller`; undefined when there is none. */

@@ -78,6 +78,15 @@ export class SymbolTable {
     return this.#lookupInModules(va)
   }
 
+  /** The kernel's symbols at exactly this address, in the table's order. */
+  sameAddress(va: Va): KernelSymbol[] {
+    const found: KernelSymbol[] = []
+    for (let index = this.#source.below(va); index >= 0 && this.#source.va(index) === va; index--) {
+      found.unshift(this.#symbol(index))
+    }
+    return found
+  }
+
   /** `name+offset` in hex, or undefined. */
   symbolize(at: Va | bigint): string | undefined {
     const hit = this.lookup(at)
