@@ -2,8 +2,8 @@
  * Addresses: `Addr` is exact and travels at the edges; `Va` is the same address as a plain number for the
  * inner loops.
  *
- * A canonical 64-bit address has 48 significant bits (57 with five-level tables), sign-extended. As a *signed*
- * number it is therefore an exact double: the upper half is negative, user space positive. 32-bit addresses are
+ * A canonical 64-bit address has 48 significant bits, sign-extended. As a *signed* number it is therefore an exact
+ * double (with five-level tables it would have 57 bits and not be one): the upper half is negative, user space positive. 32-bit addresses are
  * positive numbers. What is not canonical (poison such as LIST_POISON1) has no `Va`: {@link toVa} gives NaN and
  * the exact value stays in the `Addr`.
  */
@@ -15,8 +15,8 @@ export type Addr = bigint & { readonly [brand]: 'Addr' }
 export type Va = number
 
 const TWO_32 = 0x1_0000_0000
-/** Signed numbers beyond this are not canonical even with five-level page tables (57 bits). */
-const CANONICAL_HIGH = 0x0100_0000
+/** The high half of an address beyond this cannot be exact in a double; canonical ones with four levels are far below. */
+const CANONICAL_HIGH = 0x0020_0000
 
 /** Make an {@link Addr} of any integer: wraps to 64 bits as C does. */
 export function addr(value: bigint | number): Addr {
@@ -37,7 +37,7 @@ export function toVa(a: bigint, wordSize: 4 | 8 = 8): Va {
   if (wordSize === 4) return Number(BigInt.asUintN(32, a))
   const signed = BigInt.asIntN(64, a)
   const n = Number(signed)
-  return n >= -(2 ** 56) && n < 2 ** 56 ? n : NaN
+  return n >= -(2 ** 53) && n < 2 ** 53 ? n : NaN
 }
 
 /** Convert back to the exact form. */

@@ -90,7 +90,8 @@ export class Kernel {
       const { name, id, module } = f.kfunc
       const address = module === undefined ? this.symbols.get(name) : undefined
       const inlined = address === undefined && module === undefined
-      this.stackOf[id] = inlined || f.kfunc.asm ? 0 : f.kfunc.frame + this.mem.wordSize
+      const jumps = f.kfunc.sibling && this.profile.unwinder === 'orc'
+      this.stackOf[id] = inlined || f.kfunc.asm || jumps ? 0 : f.kfunc.frame + this.mem.wordSize
       if (address === undefined) continue
       this.textOf[id] = address
       this.code.set(toVa(address), f)
@@ -130,9 +131,13 @@ export class Kernel {
   }
 
   per_cpu_va(symbol: string, cpu = this.cpu.id): Va {
+    return Number(this.sym(symbol)) + this.per_cpu_offset(cpu)
+  }
+
+  /** What a `__percpu` pointer is added to. */
+  per_cpu_offset(cpu = this.cpu.id): Va {
     const offsets = toVa(this.sym('__per_cpu_offset'), this.mem.wordSize)
-    const base = this.mem.pointer(offsets + cpu * this.mem.wordSize)
-    return Number(this.sym(symbol)) + base
+    return this.mem.pointer(offsets + cpu * this.mem.wordSize)
   }
 
   /** The text address of a declared function. @throws LookupError when this kernel has no such symbol */

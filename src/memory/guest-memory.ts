@@ -7,7 +7,7 @@
  * windows here are the simulator's TLB.
  */
 
-import { addr, type Va } from '../base/addr.ts'
+import { addr, vaOfHalves, type Va } from '../base/addr.ts'
 import { FaultError, InvariantError } from '../base/errors.ts'
 import { Journal } from './journal.ts'
 import { SourceKind, type PhysicalMemory, type WritableMemory } from './memory.ts'
@@ -124,8 +124,7 @@ export class GuestMemory implements WritableMemory, PhysicalMemory {
     const low = view.getUint32(p & CHUNK_MASK, true)
     if (this.wordSize === 4) return low
     const high = view.getInt32((p & CHUNK_MASK) + 4, true)
-    if (high >= 0x0100_0000 || high < -0x0100_0000) return NaN
-    return high * TWO_32 + low
+    return vaOfHalves(low, high)
   }
 
   read(va: Va, size: number): Uint8Array {

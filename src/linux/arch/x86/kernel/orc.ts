@@ -71,7 +71,7 @@ function orcRows(k: Kernel): OrcRow[] {
     } else {
       const call = { spReg: ORC_REG_SP, type: ORC_TYPE_CALL, end: false }
       rows.push({ ...call, ip, spOffset: word })
-      rows.push({ ...call, ip: ip + FRAME_READY, spOffset: k.stackBytes(info) })
+      if (k.stackBytes(info) > 0) rows.push({ ...call, ip: ip + FRAME_READY, spOffset: k.stackBytes(info) })
     }
     rows.push({ ip: end, spOffset: 0, spReg: ORC_REG_UNDEFINED, type: ORC_TYPE_CALL, end: true })
   }
