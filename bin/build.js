@@ -25,15 +25,17 @@ function removeStale() {
   rmSync(bundles, { recursive: true, force: true })
 }
 
-/** Names of the commands that inspect a dump. */
+/** Names of the commands that inspect a dump, and of the prompt: they have a table of crash's options. */
 async function crashCommands() {
   const names = readdirSync(compiled).flatMap((file) => /^([\w-]+)\.js$/.exec(file)?.[1] ?? [])
   const modules = await Promise.all(names.map((name) => import(new URL(`${name}.js`, compiled).href)))
-  return names.filter((_, i) => typeof modules[i].default === 'function' && 'answer' in modules[i].default)
+  return names.filter(
+    (_, i) => typeof modules[i].default === 'function' && 'crashFlags' in modules[i].default,
+  )
 }
 
 /**
- * Of oclif a crash command uses the name `Command` only (test/rules/imports.test.ts sees to that), so an empty class
+ * Of oclif such a command uses the name `Command` only (test/rules/imports.test.ts sees to that), so an empty class
  * takes its place here: that is a third of the start.
  */
 async function bundle(names) {

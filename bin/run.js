@@ -23,7 +23,7 @@ if (!existsSync(dist)) {
 }
 const file = /^[\w-]+$/.test(id ?? '') ? newest(`inspect/commands/${id}.js`, `commands/${id}.js`) : undefined
 const Command = file === undefined ? undefined : (await import(file.href)).default
-if (Command !== undefined && 'answer' in Command) {
+if (Command !== undefined && 'crashFlags' in Command) {
   Command.id = id
   await new Command(argv, { bin: 'coredrill' }).run()
 } else {

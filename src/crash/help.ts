@@ -10,16 +10,26 @@ const OWN_OPTIONS: readonly [string, string][] = [
   ['--json', 'the same rows as JSON'],
 ]
 
+/** Where a command is typed; `whole`: its examples are whole shell lines already. */
+export type Place = 'prompt' | 'shell' | 'whole'
+
+/** What a command says of itself. */
+export type Described = Pick<
+  DumpCommandClass,
+  'summary' | 'synopsis' | 'description' | 'crashFlags' | 'examples'
+>
+
 /**
  * The page of one command.
  *
- * @param place  where it will be typed: `shell` adds the options that name the dump
+ * @param place  where it will be typed: a shell also has the options that name the dump
  */
-export function commandHelp(name: string, Class: DumpCommandClass, place: 'prompt' | 'shell'): string {
+export function commandHelp(name: string, Class: Described, place: Place): string {
   const lines = ['NAME', `  ${name} - ${Class.summary ?? ''}`, '', 'SYNOPSIS', `  ${Class.synopsis || name}`]
   if (Class.description !== undefined) lines.push('', 'DESCRIPTION', ...indented(Class.description))
   const options = optionRows(Class)
   if (place === 'shell') options.push(...OWN_OPTIONS)
+  if (place === 'whole') options.push(...OWN_OPTIONS.slice(0, 2))
   if (options.length > 0) lines.push('', 'OPTIONS', ...columns(options))
   const examples = exampleLines(Class, place)
   if (examples.length > 0) lines.push('', 'EXAMPLES', ...examples)
@@ -37,7 +47,7 @@ export function commandList(commands: readonly [string, string][]): string {
   return `${lines.join('\n')}\n`
 }
 
-function optionRows(Class: DumpCommandClass): [string, string][] {
+function optionRows(Class: Described): [string, string][] {
   return Object.entries(Class.crashFlags).map(([key, spec]) => [optionText(key, spec), summaryOf(spec)])
 }
 
@@ -55,18 +65,23 @@ function optionText(key: string, spec: FlagKind | FlagSpec): string {
 }
 
 /** Examples are written once, as `ps -p 1` or `coredrill ps -p 1 --core F`, and shown as they are typed in that place. */
-function exampleLines(Class: DumpCommandClass, place: 'prompt' | 'shell'): string[] {
+function exampleLines(Class: Described, place: Place): string[] {
   const lines: string[] = []
   for (const example of (Class.examples as Command.Example[] | undefined) ?? []) {
     const { command, description } =
       typeof example === 'string' ? { command: example, description: '' } : example
     if (description) lines.push(`  ${description}:`)
-    lines.push(`    ${place === 'prompt' ? promptForm(command) : shellForm(command)}`)
+    lines.push(`    ${asTyped(command, place)}`)
   }
   return lines
 }
 
 const PROGRAM = /^(?:\$ )?(?:coredrill|<%= config\.bin %>) /
+
+function asTyped(command: string, place: Place): string {
+  if (place === 'whole') return command
+  return place === 'prompt' ? promptForm(command) : shellForm(command)
+}
 
 function promptForm(command: string): string {
   return `crash> ${command.replace(PROGRAM, '').replace(/\s+--(core|at)[ =]\S+/g, '')}`

@@ -10,8 +10,8 @@ import { pager, PROMPT, runPrompt, runScript } from './shell-prompt.ts'
 
 export interface ShellStart {
   readonly target: Target
-  /** first line shown */
-  readonly banner: string
+  /** how the user named it */
+  readonly path: string
   /** `-s`: show nothing but what commands print */
   readonly silent: boolean
   /** `-e`: commands, semicolons between them; then leave */
@@ -33,7 +33,7 @@ export async function startShell(start: ShellStart): Promise<0 | 1> {
   const shell = makeShell(start.target, interactive)
   shell.session.context.silent = silent
   await runStartFiles(shell)
-  if (!silent) await welcome(shell, start.banner)
+  if (!silent) await welcome(shell, `coredrill: ${start.path}`)
   const echo = (line: string): void => {
     if (!silent) shell.output.write(`${PROMPT}${line}\n`)
   }
