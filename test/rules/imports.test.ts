@@ -146,7 +146,9 @@ test('blessed is imported by tui/widgets.ts alone', () => {
 })
 
 test('crash commands use oclif for their base class only: their bundles do without it', () => {
-  const withBundles = sources.filter(({ path, text }) => path.startsWith('src/') || text.includes('crashFlags'))
+  const withBundles = sources.filter(
+    ({ path, text }) => path.startsWith('src/') || text.includes('crashFlags'),
+  )
   const used = withBundles.flatMap(({ path, text }) =>
     [...text.matchAll(/^import (.*) from '@oclif\/core'/gm)].map(([, what]) => `${path}: ${what ?? ''}`),
   )
