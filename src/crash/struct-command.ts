@@ -7,6 +7,8 @@ import { CValue } from '../btf/value.ts'
 import { plainValue, type PlainValue } from '../render/c-plain.ts'
 import { holeText, valueText, type PrintOptions } from '../render/c-value.ts'
 import { hexdump } from '../render/hexdump.ts'
+import type { Types } from '../btf/types.ts'
+import { types_of_struct } from '../helpers/module-types.ts'
 import type { Target } from '../target/target.ts'
 import { currentUserMemory } from './data-user.ts'
 import { countNumber, cpuHeading, hexNumber, needPlaces, NoSymbol, type Placed } from './data-address.ts'
@@ -44,6 +46,8 @@ type StructInvocation = Invocation<{ crashFlags: typeof structFlags }>
 
 /** What was asked: a type, members of it, and where. */
 interface Request {
+  /** those the type is from: the kernel's or a module's */
+  readonly types: Types
   readonly type: StructType
   /** as it was named */
   readonly name: string
@@ -80,7 +84,8 @@ export abstract class StructCommand extends DumpCommand {
     const dot = first.indexOf('.')
     const name = dot < 0 ? first : first.slice(0, dot)
     const members = dot < 0 ? [] : first.slice(dot + 1).split(',')
-    const type = this.#type(target, name)
+    const types = types_of_struct(target, name) ?? target.types
+    const type = this.#type(types, name)
     if (rest.length === 0 && flags.c !== undefined) throw new Misuse()
     let places: Placed[] = []
     let count = flags.c
@@ -89,13 +94,13 @@ export abstract class StructCommand extends DumpCommand {
       else if (count === undefined) count = word
       else throw new UsageError(word, 'too many arguments!')
     }
-    return { type, name, members, places: moved(target, places, flags.l), count: countOf(count) }
+    return { types, type, name, members, places: moved(target, places, flags.l), count: countOf(count) }
   }
 
-  #type(target: Target, name: string): StructType {
-    const found = target.types.findStruct(name)
+  #type(types: Types, name: string): StructType {
+    const found = types.findStruct(name)
     if (found === undefined) {
-      const other = target.types.btf.find(name, 'enum') ?? target.types.btf.find(name, 'typedef')
+      const other = types.btf.find(name, 'enum') ?? types.btf.find(name, 'typedef')
       if (other === undefined || this.wanted === undefined)
         throw new UsageError(name, `invalid data structure reference: ${name}`)
       throw new UsageError(name, `data type mismatch: ${name} is not a ${this.wanted}`)
@@ -139,16 +144,15 @@ function countOf(word: string | undefined): number {
 }
 
 /** The typedef a type was reached through, when its own name is another. */
-function typedefName(target: Target, name: string): string | undefined {
-  const own = target.types.btf.find(name, 'struct') ?? target.types.btf.find(name, 'union')
+export function typedefName(types: Types, name: string): string | undefined {
+  const own = types.btf.find(name, 'struct') ?? types.btf.find(name, 'union')
   return own === undefined ? name : undefined
 }
 
-function showLayout({ target, context, flags, note }: StructInvocation, request: Request): Report {
-  const { type, name, members } = request
-  const { types } = target
+function showLayout({ context, flags, note }: StructInvocation, request: Request): Report {
+  const { types, type, name, members } = request
   const radix = radixOf(flags) ?? context.radix
-  const typedef = typedefName(target, name)
+  const typedef = typedefName(types, name)
   const options: LayoutOptions = {
     offsets: flags.o === true || members.length > 1,
     radix,
@@ -214,7 +218,7 @@ class Contents {
       this.#rows.push(row)
     } else if (flags.o === true) {
       yield this.#layout(at)
-      this.#rows.push({ ...row, layout: memberRows(this.#invocation.target.types, type, at) })
+      this.#rows.push({ ...row, layout: memberRows(this.#request.types, type, at) })
     } else if (members.length > 0) {
       yield* this.#members(value)
       this.#rows.push({ ...row, value: this.#plainMembers(value) })
@@ -229,12 +233,12 @@ class Contents {
     const { target, context, flags } = this.#invocation
     const mem = flags.u === true ? currentUserMemory(target, context) : target.mem
     if (flags.f === true) throw new UsageError('f', 'this target is not read by file offset')
-    return CValue.at(target.types, mem, this.#request.type, at)
+    return CValue.at(this.#request.types, mem, this.#request.type, at)
   }
 
   #heading(): string {
-    const { type, name } = this.#request
-    const typedef = typedefName(this.#invocation.target, name)
+    const { types, type, name } = this.#request
+    const typedef = typedefName(types, name)
     return typedef === undefined ? `${type.kind} ${type.name}` : `${type.kind} ${typedef}`
   }
 
@@ -256,12 +260,11 @@ class Contents {
   }
 
   #layout(at: bigint): string {
-    const { target } = this.#invocation
-    const { type, name, members } = this.#request
-    const typedef = typedefName(target, name)
+    const { types, type, name, members } = this.#request
+    const typedef = typedefName(types, name)
     const options = { offsets: true, radix: this.#radix, at, ...(typedef !== undefined && { typedef }) }
-    if (members.length === 0) return layoutText(target.types, type, options)
-    return members.map((member) => memberLayoutText(target.types, type, member, options) ?? '').join('')
+    if (members.length === 0) return layoutText(types, type, options)
+    return members.map((member) => memberLayoutText(types, type, member, options) ?? '').join('')
   }
 
   *#members(value: CValue): Generator<string> {

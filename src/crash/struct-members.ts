@@ -81,7 +81,14 @@ export function pointerMemberText(value: CValue, path: string, options: PrintOpt
     const text = valueText(found.value, plain).replace(/^0x[0-9a-f]+(?: <[^>]*>)? ?/, '')
     return `${head}${arrow}${text}\n`
   }
-  return `${head}${arrow}${valueText(inner, options).replaceAll('\n', '\n     ')}\n`
+  const [first = '', ...lines] = valueText(inner, options).split('\n')
+  return `${head}${arrow}${[first, ...lines.map(shifted)].join('\n')}\n`
+}
+
+/** Crash moves its lines by five blanks, but long ones in pieces of as many characters as its buffer holds. */
+function shifted(line: string): string {
+  const pieces = line.match(/.{1,1499}/gs) ?? ['']
+  return pieces.map((piece) => `     ${piece}`).join('')
 }
 
 /** The last name of a struct's members that cannot be found; for messages. */

@@ -52,10 +52,10 @@ const STRUCTS: Readonly<Record<string, string>> = {
   udpv6_prot: 'struct proto',
   unix_dgram_proto: 'struct proto',
   unix_stream_proto: 'struct proto',
-  inet_stream_ops: 'struct proto_ops',
-  inet_dgram_ops: 'struct proto_ops',
-  inet6_stream_ops: 'struct proto_ops',
-  inet6_dgram_ops: 'struct proto_ops',
+  inet_stream_ops: 'const struct proto_ops',
+  inet_dgram_ops: 'const struct proto_ops',
+  inet6_stream_ops: 'const struct proto_ops',
+  inet6_dgram_ops: 'const struct proto_ops',
   unix_stream_ops: 'struct proto_ops',
   unix_dgram_ops: 'struct proto_ops',
   ipv4_specific: 'struct inet_connection_sock_af_ops',
@@ -71,14 +71,14 @@ const STRUCTS: Readonly<Record<string, string>> = {
   ptype_base: 'struct list_head[16]',
   loopback_ops: 'struct net_device_ops',
   sock_mnt: 'struct vfsmount *',
-  socket_file_ops: 'struct file_operations',
+  socket_file_ops: 'const struct file_operations',
   sockfs_ops: 'struct super_operations',
   sockfs_inode_ops: 'struct inode_operations',
   sockfs_dentry_operations: 'struct dentry_operations',
-  pipefifo_fops: 'struct file_operations',
-  eventpoll_fops: 'struct file_operations',
-  def_chr_fops: 'struct file_operations',
-  def_blk_fops: 'struct file_operations',
+  pipefifo_fops: 'const struct file_operations',
+  eventpoll_fops: 'const struct file_operations',
+  def_chr_fops: 'const struct file_operations',
+  def_blk_fops: 'const struct file_operations',
   security_hook_heads: 'struct security_hook_heads',
   kprobe_table: 'struct hlist_head[64]',
   uprobes_tree: 'struct rb_root',
@@ -107,7 +107,7 @@ const STRUCTS: Readonly<Record<string, string>> = {
   nr_threads: 'int',
   nr_cpu_ids: 'unsigned int',
   total_forks: 'unsigned long',
-  jiffies: 'unsigned long',
+  jiffies: 'volatile unsigned long',
   jiffies_64: 'u64',
   avenrun: 'unsigned long[3]',
   tainted_mask: 'unsigned long',
@@ -119,7 +119,7 @@ const STRUCTS: Readonly<Record<string, string>> = {
   vmalloc_base: 'unsigned long',
   vmemmap_base: 'unsigned long',
   high_memory: 'void *',
-  linux_banner: 'char[]',
+  linux_banner: 'const char[]',
   saved_command_line: 'char *',
   log_buf: 'char *',
   log_buf_len: 'u32',
@@ -128,6 +128,9 @@ const STRUCTS: Readonly<Record<string, string>> = {
   __cpu_possible_mask: 'struct cpumask',
   __cpu_present_mask: 'struct cpumask',
   __cpu_active_mask: 'struct cpumask',
+  system_state: 'enum system_states',
+  console_drivers: 'struct console *',
+  root_mountflags: 'int',
   panic_cpu: 'atomic_t',
   panic_on_oops: 'int',
   oops_in_progress: 'int',
@@ -166,17 +169,20 @@ export function globalType(types: Types, name: string, size = 0): Type | undefin
 }
 
 /**
- * A type written as `struct X`, `enum X` or a base type or typedef, then `*`s, then `[N]`.
+ * A type written as `struct X`, `enum X` or a base type or typedef, `const` or `volatile` before it, then `*`s, then `[N]`.
  * @param size total bytes, for `[]`
  */
 export function resolveDeclaration(types: Types, declaration: string, size = 0): Type | undefined {
-  const match = /^(?:(struct|union|enum)\s+)?([A-Za-z_][\w ]*?)\s*(\**)((?:\[\d*\])*)$/.exec(
-    declaration.trim(),
-  )
+  const match =
+    /^(?:(const|volatile)\s+)?(?:(struct|union|enum)\s+)?([A-Za-z_][\w ]*?)\s*(\**)((?:\[\d*\])*)$/.exec(
+      declaration.trim(),
+    )
   if (!match) return undefined
-  const [, kind, name = '', stars = '', arrays = ''] = match
+  const [, qualifier, kind, name = '', stars = '', arrays = ''] = match
   let type = baseType(types, kind, name)
   if (type === undefined) return undefined
+  if (qualifier === 'const' || qualifier === 'volatile')
+    type = { kind: qualifier, id: 0, name: '', target: type }
   for (let i = 0; i < stars.length; i++) type = { kind: 'ptr', id: 0, target: type }
   const lengths = [...arrays.matchAll(/\[(\d*)\]/g)].map((m) => m[1] ?? '')
   for (const length of lengths.reverse()) {

@@ -17,7 +17,7 @@ import { openContainer } from '../vmcore/open.ts'
 import { findVmcoreinfo, Vmcoreinfo } from '../vmcore/vmcoreinfo.ts'
 import { KernelSpace } from './address-space.ts'
 import { cpusOf, perCpuOffset } from './cpus.ts'
-import { globalType } from './globals.ts'
+import { globalDeclaration, globalType } from './globals.ts'
 import { moduleLayout } from './module-layout.ts'
 import type { Walk } from './page-table.ts'
 import { findSymbols } from './symbols-of.ts'
@@ -196,7 +196,15 @@ export class Target {
 
   /** The C type of a global variable, where BTF or our list knows it. */
   typeOf(name: string): Type | undefined {
-    return globalType(this.types, name, this.symbols.find(name)?.size)
+    const symbol = this.symbols.find(name)
+    const isText = symbol !== undefined && /char\[\]$/.test(globalDeclaration(name) ?? '')
+    return globalType(this.types, name, isText ? this.#textSize(symbol.va) : symbol?.size)
+  }
+
+  /** Bytes of a string, its NUL included. */
+  #textSize(va: Va): number {
+    for (let size = 1; size <= 4096; size++) if (this.mem.u8(va + size - 1) === 0) return size
+    return 4096
   }
 
   /**
