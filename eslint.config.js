@@ -8,7 +8,9 @@ export default tseslint.config(
   eslint.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {
-    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ['*.js', 'bin/*.js'] } } },
+    languageOptions: {
+      parserOptions: { projectService: { allowDefaultProject: ['*.js', 'bin/*.js', 'test/real/*.mjs'] } },
+    },
     rules: {
       camelcase: 'off',
       'no-console': 'error',
@@ -30,7 +32,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['commands/**', 'src/crash/**', 'src/tui/**', 'bench/**', 'test/**', 'bin/**', 'scripts/**'],
+    files: ['commands/**', 'src/crash/**', 'src/tui/**', 'bench/**', 'test/**', 'bin/**'],
     rules: { 'no-console': 'off' },
   },
   {
@@ -54,7 +56,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/*.js'],
+    files: ['**/*.{js,mjs}'],
     ...tseslint.configs.disableTypeChecked,
     languageOptions: {
       ...tseslint.configs.disableTypeChecked.languageOptions,
