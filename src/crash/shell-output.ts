@@ -2,7 +2,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import type { Output } from './output.ts'
+import { withoutControls, type Output } from './output.ts'
 
 /** What a child prints: to the terminal itself, or into an output (when the shell's own output is no stream). */
 export type ChildTarget = 'inherit' | Output
@@ -70,7 +70,8 @@ export class PagerOutput implements Output {
     return this.#pager?.ended ?? false
   }
 
-  write(text: string): void {
+  write(raw: string): void {
+    const text = withoutControls(raw)
     if (this.#pager !== undefined) {
       this.#pager.write(text)
       return
