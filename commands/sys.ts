@@ -1,0 +1,17 @@
+import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
+import { sysReport } from '../src/crash/sys.ts'
+
+export default class Sys extends DumpCommand {
+  static override summary = 'the machine: release, date, uptime, load, memory, panic; its system calls'
+  static override synopsis = 'sys [-c [name|number]] [-t] [-i] config'
+  static override examples = ['sys', 'sys -c', 'sys -c read', 'sys -t', 'sys config']
+  static override crashFlags = {
+    c: { summary: 'the system call table: all entries, or those of a name or number' },
+    t: { summary: 'what tainted the kernel' },
+    i: { summary: "the firmware's strings" },
+  } as const
+
+  override show(invocation: Invocation<typeof Sys>): Report {
+    return sysReport(invocation)
+  }
+}
