@@ -7,7 +7,7 @@ import { cpu_count } from '../helpers/percpu.ts'
 import type { KernelSymbol } from '../symbols/symbol.ts'
 import type { Target } from '../target/target.ts'
 import { Misuse } from './misuse.ts'
-import { symbolLine } from './data-symbol.ts'
+import { findSymbol, symbolLine } from './data-symbol.ts'
 
 /** One copy of a per-CPU object, or the object itself. */
 export interface Placed {
@@ -52,7 +52,7 @@ export function parseAddress(target: Target, word: string): Addr | undefined {
   const number = hexNumber(word)
   if (number !== undefined) return addr(number)
   if (word.startsWith('(')) return addr(evaluate(target, word).integer())
-  const symbol = target.symbols.find(word)
+  const symbol = findSymbol(target, word)
   return symbol === undefined ? undefined : addr(BigInt(symbol.va))
 }
 
@@ -108,4 +108,10 @@ export function parseCpus(target: Target, spec: string): number[] {
 /** `[0]: ffff888007c31c40`, the line before a CPU's copy. */
 export function cpuHeading(place: Placed): string {
   return place.cpu === undefined ? '' : `[${place.cpu}]: ${hex(place.addr)}\n`
+}
+
+/** Is it an address of the kernel's half? What is neither that nor a user address is treated as the latter. */
+export function isKernelAddress(target: Target, address: bigint): boolean {
+  const start = BigInt.asUintN(target.wordSize * 8, BigInt(target.pageOffset))
+  return BigInt.asUintN(64, address) >= start
 }

@@ -64,17 +64,18 @@ export class LoadedModule {
   }
 
   #readSymbols(): KernelSymbol[] {
-    const raw: { name: string; type: string; va: Va }[] = []
+    const raw: { name: string; type: string; va: Va; global: boolean }[] = []
     try {
       for (const symbol of this.#elfSymbols()) raw.push(symbol)
     } catch (error) {
       if (!(error instanceof FaultError)) throw error
     }
     raw.sort((a, b) => a.va - b.va)
-    return raw.map(({ name, type, va }, i) => ({
+    return raw.map(({ name, type, va, global }, i) => ({
       name,
       type,
       va,
+      global,
       size: this.#end(raw, i) - va,
       module: this.name,
       absolute: !this.contains(va),
@@ -92,7 +93,7 @@ export class LoadedModule {
     return limit
   }
 
-  *#elfSymbols(): Generator<{ name: string; type: string; va: Va }> {
+  *#elfSymbols(): Generator<{ name: string; type: string; va: Va; global: boolean }> {
     const mem = this.#mem
     const { kallsyms, symtab, numSymtab, strtab, typetab } = this.#layout
     const table = kallsyms === undefined ? 0 : mem.pointer(this.va + kallsyms)
@@ -110,7 +111,8 @@ export class LoadedModule {
       const value = toVa(mem.word(at + (wide ? 8 : 4)), mem.wordSize)
       const name = cString(mem, strings + mem.u32(at), MAX_NAME)
       if (name === '' || name.startsWith('$') || !Number.isFinite(value)) continue
-      yield { name, type: String.fromCharCode(types === 0 ? info : mem.u8(types + i)), va: value }
+      const type = String.fromCharCode(types === 0 ? info : mem.u8(types + i))
+      yield { name, type, va: value, global: info >>> 4 === 1 }
     }
   }
 }

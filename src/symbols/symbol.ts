@@ -13,6 +13,8 @@ export interface KernelSymbol {
   readonly size: number
   /** the module's name; undefined for the kernel itself */
   readonly module?: string
+  /** of a module's symbol: seen by other files of the module (ELF's STB_GLOBAL) */
+  readonly global?: boolean
   /** a per-CPU offset or an absolute number, no address of the image */
   readonly absolute: boolean
 }
