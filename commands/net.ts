@@ -3,6 +3,7 @@ import { printOptions, radixOf } from '../src/crash/data-print.ts'
 import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
 import { eachTask } from '../src/crash/each-task.ts'
 import { Misuse } from '../src/crash/misuse.ts'
+import { allSocketsReport } from '../src/crash/net-all.ts'
 import { arpReport, devicesReport } from '../src/crash/net-devices.ts'
 import { taskSockets } from '../src/crash/net-sockets.ts'
 import { tasksOfWords } from '../src/crash/task-words.ts'
@@ -14,7 +15,15 @@ export default class Net extends DumpCommand {
   static override summary = 'network interfaces, the ARP table, and the sockets of tasks'
   static override synopsis =
     'net [-n [pid|task]] [[-s | -S] [-xd] [-R ref] [pid | task]] [-a] [-N ip-address]'
-  static override examples = ['net', 'net -a', 'net -s 133', 'net -S 133', 'net -n 138', 'net -N 6538a8c0']
+  static override examples = [
+    'net',
+    'net -a',
+    'net -s 133',
+    'net -S 133',
+    'net -n 138',
+    'net -N 6538a8c0',
+    'net --all',
+  ]
   static override crashFlags = {
     n: { kind: 'boolean', summary: "the interfaces of a task's network namespace" },
     a: { kind: 'boolean', summary: 'the ARP table' },
@@ -23,6 +32,7 @@ export default class Net extends DumpCommand {
     x: { kind: 'boolean', summary: 'with -S: integers in hex' },
     d: { kind: 'boolean', summary: 'with -S: integers in decimal' },
     R: { kind: 'value', summary: 'with -s or -S: only the socket with this descriptor or address' },
+    all: { kind: 'boolean', summary: 'every internet socket in the kernel, owned by a task or not' },
     N: { kind: 'value', summary: 'a 32-bit number in memory order as a dotted quad' },
   } as const
 
@@ -33,6 +43,7 @@ export default class Net extends DumpCommand {
       throw new UsageError('-s -S', 'only one -s or -S option allowed')
     if (flags.N !== undefined) return dottedQuad(flags.N)
     if (flags.a === true) return arpReport(target)
+    if (flags.all === true) return allSocketsReport(target)
     if (flags.s === true || flags.S === true) {
       const print = printOptions(target, context, radixOf(flags))
       const ref = flags.R

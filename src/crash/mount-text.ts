@@ -1,6 +1,6 @@
 /** The table of `mount`: a namespace's mounts, all or those that an argument names. */
 
-import { hex } from '../base/addr.ts'
+import { hex, toVa, type Va } from '../base/addr.ts'
 import type { StructRef } from '../btf/ref.ts'
 import { vfsmount_of } from '../helpers/dcache.ts'
 import { for_each_mount, mount_row } from '../helpers/mount.ts'
@@ -24,7 +24,7 @@ const DEVNAME = 'DEVNAME  '.length
 /** Type and device share this many columns: the blanks after a short device go when the type is long. */
 const TYPE_AND_DEVICE = 17
 
-/** @param words show only mounts one of whose columns is one of these (addresses in hex) */
+/** @param words show only mounts one of whose columns is one of these (addresses in hex), or that hold this dentry or inode */
 export function mountsReport(target: Target, task: StructRef, words: readonly string[]): Report {
   const rows: MountJson[] = []
   let failed = false
@@ -34,7 +34,7 @@ export function mountsReport(target: Target, task: StructRef, words: readonly st
     try {
       for (const mount of for_each_mount(task)) {
         const row = readRow(mount)
-        if (words.length > 0 && !words.some((word) => matches(row, word))) continue
+        if (words.length > 0 && !words.some((word) => matches(target, row, word))) continue
         if (!header) yield mountHeader(target)
         header = true
         rows.push(row)
@@ -59,12 +59,27 @@ function readRow(mount: StructRef): MountJson {
   }
 }
 
-function matches(row: MountJson, word: string): boolean {
+function matches(target: Target, row: MountJson, word: string): boolean {
   if ([row.type, row.devname, row.dirname].includes(word)) return true
   if (word.length > 1 && word.replace(/\/+$/, '') === row.dirname) return true
   if (!/^(0x)?[0-9a-f]+$/i.test(word)) return false
   const value = BigInt(`0x${word.replace(/^0x/i, '')}`)
-  return [row.mount, row.vfsmount, row.superblk].includes(value)
+  if ([row.mount, row.vfsmount, row.superblk].includes(value)) return true
+  const va = toVa(value, target.wordSize)
+  return (
+    row.superblk === superblockOf(target, 'dentry', 'd_sb', va) ||
+    row.superblk === superblockOf(target, 'inode', 'i_sb', va)
+  )
+}
+
+/** The superblock of what may be a dentry or an inode. */
+function superblockOf(target: Target, struct: string, member: string, va: Va): bigint | undefined {
+  try {
+    return target.ref(struct, va).$int(member)
+  } catch (error) {
+    if (isDamage(error)) return undefined
+    throw error
+  }
 }
 
 function mountHeader(target: Target): string {

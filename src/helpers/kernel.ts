@@ -12,8 +12,8 @@ export interface Kernel {
   readonly types: Types
   /** Address of a symbol. @throws LookupError NO_SYMBOL */
   sym(name: string): Addr
-  /** Where asking for a symbol that may be missing is cheap. */
-  readonly symbols?: { find(name: string): { readonly va: Va } | undefined }
+  /** Where asking for a symbol of the kernel itself is cheap, also when it is missing. */
+  readonly symbols?: { findKernel(name: string): { readonly va: Va } | undefined }
 }
 
 /** Address of a symbol. @throws LookupError NO_SYMBOL */
@@ -21,9 +21,9 @@ export function symbolVa(kernel: Kernel, name: string): Va {
   return toVa(kernel.sym(name), kernel.mem.wordSize)
 }
 
-/** Address of a symbol this kernel may not have. */
+/** Address of a symbol this kernel may not have. A target looks at the kernel's own symbols only, not at modules'. */
 export function findSymbolVa(kernel: Kernel, name: string): Va | undefined {
-  if (kernel.symbols !== undefined) return kernel.symbols.find(name)?.va
+  if (kernel.symbols !== undefined) return kernel.symbols.findKernel(name)?.va
   try {
     return symbolVa(kernel, name)
   } catch (error) {

@@ -2,7 +2,7 @@
 
 import { toVa, type Va } from '../base/addr.ts'
 import { FaultError, ValidationError } from '../base/errors.ts'
-import { ntohs } from '../base/u32.ts'
+import { ntohs, sub32 } from '../base/u32.ts'
 import type { StructRef } from '../btf/ref.ts'
 import { hlist_for_each } from '../structures/hlist.ts'
 import { hlist_nulls_for_each } from '../structures/hlist_nulls.ts'
@@ -206,6 +206,19 @@ export function listener_queues(listener: StructRef): ListenerQueues {
     backlog: Number(sk.$int('sk_ack_backlog')),
     maxBacklog: Number(sk.$int('sk_max_ack_backlog')),
   }
+}
+
+/**
+ * Bytes waiting in a connection: received and not read, written and not acknowledged. Both count sequence numbers,
+ * so an unacknowledged SYN or FIN is one.
+ *
+ * @see net/ipv4/tcp_ipv4.c:get_tcp4_sock
+ */
+export function tcp_queues(sk: StructRef): { receive: number; send: number } {
+  const tp = sk.$cast('tcp_sock')
+  const receive = (Number(tp.$int('rcv_nxt')) - Number(tp.$int('copied_seq'))) | 0
+  const send = sub32(Number(tp.$int('write_seq')), Number(tp.$int('snd_una')))
+  return { receive: Math.max(0, receive), send }
 }
 
 /** `rsk_listener` of a request: the listener it belongs to. */
