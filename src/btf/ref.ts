@@ -224,8 +224,8 @@ interface Located {
 }
 
 interface Accessor {
-  get(at: Located): Value
-  set(at: Located, value: Storable): void
+  readonly get: (at: Located) => Value
+  readonly set: (at: Located, value: Storable) => void
 }
 
 function writable(mem: Memory): WritableMemory {

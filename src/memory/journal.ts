@@ -88,7 +88,7 @@ export class Journal {
       value: block.value[i] as bigint,
       site: block.site[i] as number,
       step: block.step[i] as number,
-      kind: block.kind[i] as SourceKind,
+      kind: (block.kind[i] ?? 0) as number as SourceKind,
       from: block.from[i] as number,
     }
   }

@@ -1,0 +1,73 @@
+/**
+ * What a recorded dump knows beyond its memory: the journal of every store, the kernel functions that stored,
+ * and what hooks refused. A plain vmcore has none of it.
+ */
+
+import type { Va } from '../base/addr.ts'
+import { Journal, type Write } from '../memory/journal.ts'
+import type { Target } from '../target/target.ts'
+import type { Refusal } from './facts.ts'
+
+/** A kernel function, by the journal's site number. */
+export interface Site {
+  readonly name: string
+  readonly file: string
+}
+
+/** A step of the scenario, by number. */
+export interface StepNote {
+  readonly name: string
+  readonly summary: string
+}
+
+const journals = new WeakMap<object, Journal | null>()
+
+/** The journal; undefined when the dump has none. @throws DumpError when it is damaged */
+export function journalOf(target: Target): Journal | undefined {
+  const key = target.container
+  let journal = journals.get(key)
+  if (journal === undefined) {
+    const bytes = target.section('journal')
+    journal = bytes === undefined ? null : Journal.parse(bytes, target.path)
+    journals.set(key, journal)
+  }
+  return journal ?? undefined
+}
+
+/** Rows of the journal up to the snapshot looked at. */
+export function rowsUpTo(target: Target, journal: Journal): number {
+  const step = target.snapshot?.step
+  if (step === undefined) return journal.length
+  let low = 0
+  let high = journal.length
+  while (low < high) {
+    const mid = (low + high) >>> 1
+    if (journal.at(mid).step <= step) low = mid + 1
+    else high = mid
+  }
+  return low
+}
+
+/** The last store to a byte, as of the snapshot looked at. */
+export function lastWrite(target: Target, va: Va, before?: number): Write | undefined {
+  const journal = journalOf(target)
+  return journal?.lastWrite(va, before ?? rowsUpTo(target, journal))
+}
+
+function jsonSection<T>(target: Target, name: string): readonly T[] {
+  const bytes = target.section(name)
+  if (bytes === undefined) return []
+  const parsed: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
+  return Array.isArray(parsed) ? (parsed as T[]) : []
+}
+
+export const siteOf = (target: Target, id: number): Site | undefined =>
+  jsonSection<Site>(target, 'functions')[id]
+export const stepOf = (target: Target, n: number): StepNote | undefined =>
+  jsonSection<StepNote>(target, 'steps')[n]
+
+/** What hooks refused up to the snapshot looked at. */
+export function refusalsOf(target: Target): Refusal[] {
+  const step = target.snapshot?.step ?? Infinity
+  return jsonSection<Refusal>(target, 'refusals').filter((refusal) => refusal.step <= step)
+}

@@ -1,0 +1,64 @@
+/** Follow a byte backwards: who stored it, from where the value was copied, and so on to a packet or a constant. */
+
+import { toAddr, type Va } from '../base/addr.ts'
+import { SourceKind } from '../memory/memory.ts'
+import type { Target } from '../target/target.ts'
+import { journalOf, lastWrite, siteOf, stepOf } from './history.ts'
+
+/** One store on the way back. */
+export interface Origin {
+  /** Where the value lay. */
+  readonly at: bigint
+  readonly function: string
+  readonly file: string
+  readonly step: number
+  readonly stepName: string
+  readonly source: 'memory' | 'packet' | 'syscall' | 'scenario' | 'computed'
+  /** Copied from this address (`memory`); frame number and byte (`packet`); argument index (`syscall`). */
+  readonly from: bigint
+  readonly frame: number
+  readonly offset: number
+}
+
+/** Longer chains are damaged or pointless. */
+const HOPS_MAX = 64
+const SOURCES: Readonly<Record<number, Origin['source']>> = [
+  'computed',
+  'memory',
+  'packet',
+  'syscall',
+  'scenario',
+]
+
+/**
+ * The stores a byte's value passed through, latest first; empty when the dump has no journal or nothing was stored.
+ * @throws DumpError when the journal is damaged
+ */
+export function lineage(target: Target, va: Va): Origin[] {
+  if (journalOf(target) === undefined) return []
+  const chain: Origin[] = []
+  let at = va
+  let before: number | undefined
+  for (let hops = 0; hops < HOPS_MAX; hops++) {
+    const write = lastWrite(target, at, before)
+    if (write === undefined) break
+    const site = siteOf(target, write.site)
+    const into = at - write.va
+    const packet = write.from + into
+    chain.push({
+      at: toAddr(at),
+      function: site?.name ?? 'boot',
+      file: site?.file ?? '',
+      step: write.step,
+      stepName: stepOf(target, write.step)?.name ?? '',
+      source: SOURCES[write.kind] ?? 'computed',
+      from: write.kind === SourceKind.Memory ? toAddr(write.from + into) : 0n,
+      frame: write.kind === SourceKind.Packet ? Math.floor(packet / 65536) : 0,
+      offset: write.kind === SourceKind.Packet ? packet % 65536 : write.from,
+    })
+    if (write.kind !== SourceKind.Memory) break
+    at = write.from + into
+    before = write.row
+  }
+  return chain
+}
