@@ -5,9 +5,10 @@
 
 import { DumpError } from '../base/errors.ts'
 import type { Va } from '../base/addr.ts'
-import type { SourceKind } from './memory.ts'
+import { SourceKind } from './memory.ts'
 
 const BLOCK_ROWS = 1 << 15
+const KINDS = [SourceKind.None, SourceKind.Memory, SourceKind.Packet, SourceKind.Syscall, SourceKind.Scenario]
 /** Bytes of one row in the serialized form, see {@link Journal.serialize}. */
 const ROW_BYTES = 8 + 8 + 8 + 4 + 4 + 2 + 1
 
@@ -88,7 +89,7 @@ export class Journal {
       value: block.value[i] as bigint,
       site: block.site[i] as number,
       step: block.step[i] as number,
-      kind: (block.kind[i] ?? 0) as number as SourceKind,
+      kind: KINDS[block.kind[i] as number] ?? SourceKind.None,
       from: block.from[i] as number,
     }
   }
