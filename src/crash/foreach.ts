@@ -3,6 +3,7 @@
 import { hex } from '../base/addr.ts'
 import { task_table, type TaskContext } from '../helpers/tasks.ts'
 import type { Target } from '../target/target.ts'
+import type { Context } from './context.ts'
 import type { Json, Report } from './dump-command.ts'
 import { foreachWords, type ForeachWords } from './foreach-words.ts'
 import { contextRow, contextText } from './set-context.ts'
@@ -10,6 +11,7 @@ import { taskHeader } from './task-header.ts'
 
 export interface ForeachInvocation {
   readonly target: Target
+  readonly context: Context
   readonly words: readonly string[]
   readonly note: (line: string) => void
   readonly call: (name: string, words: readonly string[]) => Promise<Report>
@@ -28,8 +30,11 @@ export async function foreachReport(invocation: ForeachInvocation): Promise<Repo
     return invocation.call('ps', [...asked.options, ...tasks.map(addressOf), ...asked.words])
   if (keyword === 'set') return contexts(target, tasks)
   const parts: Part[] = []
+  // headings that stand once above all tasks' answers: commands remember here what they have printed
+  invocation.context.kept.set('foreach', new Set<string>())
   for (const task of tasks)
     parts.push({ task, report: await invocation.call(keyword, wordsFor(asked, task, note)) })
+  invocation.context.kept.delete('foreach')
   return joined(asked, parts)
 }
 
@@ -56,13 +61,11 @@ function joined(asked: ForeachWords, parts: readonly Part[]): Report {
   const own = asked.keyword === 'vtop'
   const ending = asked.keyword === 'task' ? '\n' : ''
   const between = asked.keyword === 'task' && asked.reference !== undefined ? '' : '\n'
-  const once = new OnlyOnce(PAGE_HEADING)
   const text = function* (): Generator<string> {
     let printed = 0
     for (const { task, report } of parts) {
       let any = false
-      for (const found of withoutTrailingBlanks(report.text)) {
-        const piece = own ? once.of(found) : found
+      for (const piece of own ? piecesOf(report.text) : withoutTrailingBlanks(report.text)) {
         if (!any) {
           if (printed++ > 0) yield between
           if (own) yield taskHeader(task)
@@ -91,30 +94,14 @@ function joined(asked: ForeachWords, parts: readonly Part[]): Report {
   }
 }
 
-/** What crash prints once a command above page frames. */
-const PAGE_HEADING = /^ +PAGE +PHYSICAL +MAPPING .*\n/m
-
-/** Leaves out a line that was there before. */
-class OnlyOnce {
-  readonly #line: RegExp
-  #seen = false
-
-  constructor(line: RegExp) {
-    this.#line = line
-  }
-
-  of(text: string): string {
-    if (this.#seen) return text.replace(this.#line, '')
-    this.#seen = this.#line.test(text)
-    return text
-  }
-}
+const piecesOf = (text: string | Iterable<string>): Iterable<string> =>
+  typeof text === 'string' ? [text] : text
 
 /** The pieces of a text, its last line ended once. */
 function* withoutTrailingBlanks(text: string | Iterable<string>): Generator<string> {
   let held = ''
   let any = false
-  for (const piece of typeof text === 'string' ? [text] : text) {
+  for (const piece of piecesOf(text)) {
     const body = piece.replace(/\n+$/, '')
     if (body === '') {
       held += piece
