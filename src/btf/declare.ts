@@ -72,7 +72,8 @@ function declareLines(type: Type, name: string, show: number, level: number): st
   const base = baseLines(type, show, level)
   const [before, after] = declarator(type, name, false)
   const space = before + name + after === '' ? '' : ' '
-  base[base.length - 1] += space + before + name + after
+  const last = base.length - 1
+  base[last] = (base[last] ?? '') + space + before + name + after
   return base
 }
 

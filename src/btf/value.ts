@@ -41,7 +41,7 @@ class Extent {
   }
 
   get holes(): readonly Hole[] {
-    void this.bytes
+    this.#bytes ??= this.#load()
     return this.#holes
   }
 

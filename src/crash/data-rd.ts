@@ -2,7 +2,7 @@
 
 import { addr, hex } from '../base/addr.ts'
 import { UsageError } from '../base/errors.ts'
-import { slab_cache_name } from '../helpers/slab-object.ts'
+import { cache_of_phys } from '../helpers/slab-address.ts'
 import type { Memory } from '../memory/memory.ts'
 import { asciiText, hexdumpLine } from '../render/hexdump.ts'
 import type { Target } from '../target/target.ts'
@@ -256,7 +256,7 @@ class Lines {
     }
     if (flags.S === undefined) return null
     const phys = target.virtToPhys(Number(BigInt.asIntN(64, value)))
-    const cache = phys === undefined ? undefined : slab_cache_name(target, Math.floor(phys / 4096))
+    const cache = phys === undefined ? undefined : cache_of_phys(target, phys)
     if (cache === undefined) return null
     return flags.S > 1 ? `[${hex(value)}:${cache}]` : `[${cache}]`
   }

@@ -38,7 +38,7 @@ export abstract class SymCommand extends DumpCommand {
     const { target, flags, words } = given as SymInvocation
     const listing = flags.l === true || flags.M === true || flags.m !== undefined || flags.q !== undefined
     if (!listing && words.length === 0) throw new Misuse()
-    return new Symbols(given as SymInvocation, target).report()
+    return new Symbols(given, target).report()
   }
 }
 

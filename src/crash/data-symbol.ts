@@ -4,9 +4,10 @@ import { hex, toVa } from '../base/addr.ts'
 import type { KernelSymbol, SymbolHit } from '../symbols/symbol.ts'
 import type { Target } from '../target/target.ts'
 
-/** The name crash shows: without `.isra.0` and `.part.0`, which the compiler added, and what follows them. */
-export function symbolName(symbol: KernelSymbol): string {
-  return symbol.name.replace(/\.(?:isra|part)\.\d+.*$/, '')
+/** The name crash shows: cut before `.isra.`, else before `.part.`, which the compiler added. */
+export function symbolName({ name }: KernelSymbol): string {
+  const cut = name.includes('.isra.') ? name.indexOf('.isra.') : name.indexOf('.part.')
+  return cut < 0 ? name : name.slice(0, cut)
 }
 
 /** Is this the symbol's name, the compiler's endings aside? */

@@ -11,7 +11,7 @@ import type { Types } from '../btf/types.ts'
 import { types_of_struct } from '../helpers/module-types.ts'
 import type { Target } from '../target/target.ts'
 import { currentUserMemory } from './data-user.ts'
-import { countNumber, cpuHeading, hexNumber, needPlaces, NoSymbol, type Placed } from './data-address.ts'
+import { countNumber, cpuHeading, needPlaces, NoSymbol, type Placed } from './data-address.ts'
 import { printOptions, radixOf } from './data-print.ts'
 import { DumpCommand, type Invocation, type Report } from './dump-command.ts'
 import { Misuse } from './misuse.ts'
@@ -243,7 +243,6 @@ class Contents {
   }
 
   #markHoles(value: CValue): void {
-    void value.bytes
     const hole = value.hole()
     if (hole === undefined) return
     this.#failed = true
@@ -253,7 +252,7 @@ class Contents {
   }
 
   #raw(value: CValue): string {
-    const hole = (void value.bytes, value.hole())
+    const hole = value.hole()
     if (hole !== undefined) throw new FaultError(value.addr ?? 0n, value.size, hole.reason)
     const { wordSize } = this.#invocation.target
     return hexdump(value.bytes, value.addr ?? 0n, { unit: wordSize, addressDigits: wordSize * 2 })

@@ -21,7 +21,10 @@ const known = new WeakMap<Types, Map<bigint, Types | undefined>>()
  */
 export function module_types(kernel: Kernel, mod: StructRef): Types | undefined {
   let all = known.get(kernel.types)
-  if (all === undefined) known.set(kernel.types, (all = new Map()))
+  if (all === undefined) {
+    all = new Map<bigint, Types | undefined>()
+    known.set(kernel.types, all)
+  }
   if (!all.has(mod.$addr)) all.set(mod.$addr, readTypes(kernel, mod))
   return all.get(mod.$addr)
 }
