@@ -19,6 +19,8 @@ export interface Profile {
   readonly unwinder: 'orc' | 'fp'
   /** Letters of `..s..`: how many columns a trace event's flags have. */
   readonly preemptCount: boolean
+  /** The security modules in the order in which their hooks are called, as /sys/kernel/security/lsm has them. */
+  readonly lsm: readonly string[]
   /** Sizes of functions where they differ from the layout's. */
   readonly functionSizes: Readonly<Record<string, number>>
   /** Offset behind a call: `caller>callee` to bytes from the caller's start. */
@@ -40,6 +42,7 @@ export const profiles: readonly Profile[] = [
     syscallDispatch: 'switch',
     unwinder: 'orc',
     preemptCount: true,
+    lsm: ['lockdown', 'capability', 'landlock', 'yama', 'apparmor', 'tomoyo', 'bpf'],
     functionSizes: {},
     returnOffsets: {},
     borrowedLayout: false,
@@ -56,6 +59,7 @@ export const profiles: readonly Profile[] = [
     syscallDispatch: 'table',
     unwinder: 'fp',
     preemptCount: false,
+    lsm: ['lockdown', 'capability', 'landlock', 'yama', 'apparmor'],
     functionSizes: {
       tcp_v4_send_synack: 0x200,
       inet_csk_complete_hashdance: 0x320,
