@@ -9,7 +9,7 @@
 import type { napi_struct, net_device, sk_buff } from '../../../../btf/vmlinux.ts'
 import { CHECKSUM_PARTIAL, CHECKSUM_UNNECESSARY, ETH_HLEN } from '../../../../abi/if.ts'
 import { SourceKind } from '../../../../memory/memory.ts'
-import { common_interrupt } from '../../../arch/x86/entry/interrupt.ts'
+import { common_interrupt } from '../../../arch/x86/kernel/irq.ts'
 import { kfunc } from '../../../kfunc.ts'
 import type { Kernel } from '../../../kernel.ts'
 import { kzalloc } from '../../../mm/slab.ts'
