@@ -89,7 +89,7 @@ export function userVtop(target: Target, task: StructRef, va: Va, header: boolea
   const rows = { ...base, accessible: true, ...walkJson(walk), vma: vmaJson(vma) }
   const leaf = walk.entries.at(-1)
   if (walk.phys === undefined || leaf === undefined) {
-    const text = joined([...lines, '', ...vmaLines(target, vma), ''])
+    const text = joined([...lines, '', ...vmaLines(target, vma), '', ...fileLines(vma, va)])
     return { rows, text, hasPage: false, failed: isMissing(walk) }
   }
   lines.push(
@@ -176,6 +176,14 @@ function vmaLines(target: Target, vma: StructRef): string[] {
     `${center('VMA', width)} ${column('START')} ${column('END')}  FLAGS FILE`,
     `${hex(at).padStart(width)} ${range} ${hex(flags).padStart(6)} ${file}`,
   ]
+}
+
+/** Where a page that is not in memory would come from: file and byte offset. */
+function fileLines(vma: StructRef, va: Va): string[] {
+  const file = vmaFile(vma)
+  if (file === '') return []
+  const offset = BigInt(va - vma_range(vma).start) + vma.$int('vm_pgoff') * BigInt(PAGE_SIZE)
+  return [`FILE: ${file}  OFFSET: ${hex(offset)}`, '']
 }
 
 /** The page the address lies in; nothing where the kernel has no struct page for it. */
