@@ -32,7 +32,8 @@ export const complete = kfunc('kernel/sched/completion.c', function complete(k, 
  * @see kernel/sched/completion.c:do_wait_for_common
  */
 export function* wait_for_common(k: Kernel, x: completion, state: number): Generator<unknown, void> {
-  if (x.done === 0) {
+  const done = (): boolean => x.done !== 0
+  if (!done()) {
     const task = k.local('hlist_head')
     const list = k.local('list_head').$va
     k.mem.setPointer(task.$va, k.current.$va)
@@ -41,7 +42,7 @@ export function* wait_for_common(k: Kernel, x: completion, state: number): Gener
       if (list_empty(k.mem, list)) list_add_tail(k.mem, list, x.wait.task_list.$va)
       k.current.__state = state
       yield* schedule(k)
-    } while (x.done === 0)
+    } while (!done())
     k.current.__state = TASK_RUNNING
     if (!list_empty(k.mem, list)) list_del_init(k.mem, list)
   }
