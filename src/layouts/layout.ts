@@ -26,6 +26,8 @@ export interface LayoutSymbol {
   readonly size: number
   /** Here only because it ends the symbol before it: nobody asked for it. */
   readonly filler: boolean
+  /** EXPORT_SYMBOL: what any module may use, or only one under a GPL-compatible license; absent when none may. */
+  readonly exported?: 'any' | 'gpl'
 }
 
 export interface Layout {
@@ -63,15 +65,16 @@ export function layoutPath(name: LayoutName): string {
 
 /**
  * The file: magic, two u32 lengths, then BTF and symbols, each Brotli-compressed. Symbols are lines of
- * `delta size type name` in base 36, `+` before the type of a filler.
+ * `delta size type name` in base 36, `+` before the type of a filler, `!` or `!gpl` behind that of an export.
  */
 export function encodeLayout(btf: Uint8Array, symbols: readonly LayoutSymbol[]): Uint8Array {
   let last = 0n
   const lines = symbols.map((symbol) => {
     const delta = symbol.address - last
     last = symbol.address
-    const mark = symbol.filler ? '+' : ''
-    return `${delta.toString(36)} ${symbol.size.toString(36)} ${mark}${symbol.type} ${symbol.name}\n`
+    const exported = symbol.exported === undefined ? '' : symbol.exported === 'gpl' ? '!gpl' : '!'
+    const kind = `${symbol.filler ? '+' : ''}${symbol.type}${exported}`
+    return `${delta.toString(36)} ${symbol.size.toString(36)} ${kind} ${symbol.name}\n`
   })
   const parts = [btf, Buffer.from(lines.join(''), 'latin1')].map((part) =>
     brotliCompressSync(part, {
@@ -105,8 +108,9 @@ function decodeSymbols(text: string): LayoutSymbol[] {
     if (line === '') continue
     const [delta = '0', size = '0', kind = '?', name = ''] = line.split(' ')
     address += base36(delta)
-    const filler = kind.startsWith('+')
-    symbols.push({ name, address, type: filler ? kind.slice(1) : kind, size: parseInt(size, 36), filler })
+    const [, plus, type = '?', bang, gpl] = /^(\+?)([^!]*)(!?)(gpl)?$/.exec(kind) ?? []
+    const symbol = { name, address, type, size: parseInt(size, 36), filler: plus === '+' }
+    symbols.push(bang === '!' ? { ...symbol, exported: gpl === undefined ? 'any' : 'gpl' } : symbol)
   }
   return symbols
 }

@@ -64,6 +64,7 @@ export function selectSymbols(all: readonly MapSymbol[], selection: SymbolSelect
   })
   const next = nextHigher(all)
   const kept = new Set(wanted)
+  const exports = exportsOf(all)
   for (const i of wanted) {
     const successor = next[i]
     if (successor !== undefined && !sameAddressKept(all, successor, wanted)) kept.add(successor)
@@ -74,8 +75,22 @@ export function selectSymbols(all: readonly MapSymbol[], selection: SymbolSelect
       const { address, type, name } = all[i] as MapSymbol
       const successor = all[next[i] ?? -1]
       const size = successor === undefined ? 0 : Number(successor.address - address)
-      return { name, address, type, size: size > 0xffff_ffff ? 0 : size, filler: !wanted.has(i) }
+      const symbol = { name, address, type, size: size > 0xffff_ffff ? 0 : size, filler: !wanted.has(i) }
+      const exported = /[A-Z]/.test(type) ? exports.get(name) : undefined
+      return exported === undefined ? symbol : { ...symbol, exported }
     })
+}
+
+/** What EXPORT_SYMBOL left behind: an entry for each name, those for GPL modules in a section of their own. */
+function exportsOf(all: readonly MapSymbol[]): Map<string, 'any' | 'gpl'> {
+  const gplStart = all.find(({ name }) => name === '__start___ksymtab_gpl')?.address
+  const exports = new Map<string, 'any' | 'gpl'>()
+  for (const { name, address } of all) {
+    const exported = /^__ksymtab_(.+)$/.exec(name)?.[1]
+    if (exported === undefined) continue
+    exports.set(exported, gplStart !== undefined && address >= gplStart ? 'gpl' : 'any')
+  }
+  return exports
 }
 
 /** `*` is any run of characters, `?` is one. */
