@@ -38,6 +38,8 @@ export interface Pin {
   readonly order: number
   /** Only an allocation with this function on the stack takes it. */
   readonly within: string | undefined
+  /** Whether allocations may take it already; until then it only keeps its place free. */
+  armed: boolean
 }
 
 /** What the allocator keeps at hand of one cache: all of it could be read from memory again. */
@@ -240,9 +242,10 @@ function bootMemory(k: Kernel): Va {
 /**
  * Ask that the next object of a cache lie at `address`. A slab of its own is reserved around it now, so that
  * nothing else is put there.
+ * @param armed false: reserve the place now, let the scenario arm the pin when its step comes
  * @throws CoredrillError BAD_ARGUMENT when the address is misaligned, outside memory, or already in use
  */
-export function pin(k: Kernel, cacheName: string, address: bigint, within?: string): void {
+export function pin(k: Kernel, cacheName: string, address: bigint, within?: string, armed = true): Pin {
   const refuse = (why: string): never => {
     throw new CoredrillError('BAD_ARGUMENT', `pin of ${cacheName} at ${address.toString(16)}: ${why}`)
   }
@@ -258,7 +261,9 @@ export function pin(k: Kernel, cacheName: string, address: bigint, within?: stri
   while (pfn >> order !== last >> order) order++
   const start = (pfn >> order) << order
   if (order > 10 || !alloc_pages_at(k, start, order)) refuse('overlaps memory that is in use')
-  state.pins.push({ va, pfn: start, order, within })
+  const made: Pin = { va, pfn: start, order, within, armed }
+  state.pins.push(made)
+  return made
 }
 
 /** Pins no allocation has taken: the scenario named an object that never came to be. */

@@ -212,7 +212,8 @@ function get_freepointer(k: Kernel, state: CacheState, object: Va): Va {
 /** The scenario pinned the next object of this kind: a slab of its own was laid around the address. */
 function takePin(k: Kernel, state: CacheState): Va | undefined {
   const index = state.pins.findIndex(
-    ({ within }) => within === undefined || k.thread.frames.some(({ name }) => name === within),
+    ({ within, armed }) =>
+      armed && (within === undefined || k.thread.frames.some(({ name }) => name === within)),
   )
   if (index < 0) return undefined
   const [pin] = state.pins.splice(index, 1) as [CacheState['pins'][number]]
