@@ -82,7 +82,7 @@ export function needPlaces(target: Target, word: string): Placed[] {
 
 /** Each wanted CPU's copy of a per-CPU object; an empty spec means the current CPU, so the first. */
 export function perCpuPlaces(target: Target, at: bigint, spec: string): Placed[] {
-  return parseCpus(target, spec).map((cpu) => ({ cpu, addr: addr(at + BigInt(perCpuOffset(target, cpu))) }))
+  return parseCpus(target, spec).map((cpu) => ({ cpu, addr: addr(at + perCpuOffset(target, cpu)) }))
 }
 
 function perCpuOffset(target: Target, cpu: number): bigint {
