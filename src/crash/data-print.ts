@@ -4,6 +4,7 @@ import type { KernelSymbol } from '../symbols/symbol.ts'
 import type { PrintOptions } from '../render/c-value.ts'
 import type { Target } from '../target/target.ts'
 import type { Context } from './context.ts'
+import { isKernelAddress } from './data-address.ts'
 
 /**
  * The symbol an address lies in as gdb names it, offset in decimal: `init_task+168`.
@@ -36,6 +37,7 @@ function isUnnamed(target: Target, symbol: KernelSymbol): boolean {
 export function printOptions(target: Target, context: Context, radix?: 10 | 16): PrintOptions {
   return {
     symbolize: symbolizer(target),
+    textAt: (address) => isKernelAddress(target, address),
     radix: radix ?? context.radix,
     printMax: context.printMax,
     printArray: context.printArray,

@@ -69,7 +69,8 @@ export abstract class RdCommand extends DumpCommand {
       const plan = planOf(invocation)
       const { flags } = invocation
       if (flags.r !== undefined) return writeRaw(plan, flags.r)
-      if (flags.a === true) return asciiReport(plan, invocation.words[1] !== undefined)
+      if (flags.a === true)
+        return asciiReport(plan, invocation.words[1] !== undefined, invocation.target.wordSize * 2)
       return new Lines(invocation, plan).report()
     } catch (error) {
       if (error instanceof NoSymbol) return { rows: [], text: error.lines, failed: true }
@@ -147,7 +148,7 @@ const ASCII_LINE = 60
 const ASCII_LIMIT = 1 << 20
 
 /** `-a`: text up to a count, or up to the first byte that is none; crash ends the line only in the first case. */
-function asciiReport(plan: Plan, counted: boolean): Report {
+function asciiReport(plan: Plan, counted: boolean, digits: number): Report {
   const limit = counted ? plan.count : ASCII_LIMIT
   let text = ''
   let shown = 0
@@ -155,7 +156,7 @@ function asciiReport(plan: Plan, counted: boolean): Report {
     const at = addr(plan.at + BigInt(shown))
     const [byte = 0] = readUnit(plan.mem, plan.space, at, 1, unitName(plan))
     if (byte < 0x20 || byte > 0x7e) break
-    if (shown % ASCII_LINE === 0) text += `${shown > 0 ? '\n' : ''}${hex(at).padStart(16)}:  `
+    if (shown % ASCII_LINE === 0) text += `${shown > 0 ? '\n' : ''}${hex(at).padStart(digits)}:  `
     text += String.fromCharCode(byte)
   }
   const rows = [{ address: plan.at, text: text.replace(/\n? *[0-9a-f]+: {2}/g, '') }]
@@ -211,11 +212,20 @@ class Lines {
     this.#rows.push({ address: at, units, text: asciiText(bytes), ...(symbols !== undefined && { symbols }) })
     const bare = flags.x === true || cut
     if (symbols === undefined && flags.d !== true && flags.D !== true) {
-      const text = hexdumpLine(bytes, at, { unit, addressDigits: 16, bare, bigEndian: this.#bigEndian })
+      const text = hexdumpLine(bytes, at, {
+        unit,
+        addressDigits: this.#digits,
+        bare,
+        bigEndian: this.#bigEndian,
+      })
       return cut ? text.trimEnd() + ' ' : text
     }
     const words = units.map((value, i) => this.#word(value, symbols?.[i]))
-    return `${hex(at).padStart(16)}:  ${words.join('')}${cut ? '' : '\n'}`
+    return `${hex(at).padStart(this.#digits)}:  ${words.join('')}${cut ? '' : '\n'}`
+  }
+
+  get #digits(): number {
+    return this.#invocation.target.wordSize * 2
   }
 
   /** A byte stream is the same in either order; 64-bit units stay as they are, as crash leaves them. */
