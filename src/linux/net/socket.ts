@@ -1,0 +1,8 @@
+/** Sockets as the program sees them. @see net/socket.c */
+
+export * from './socket/calls.ts'
+export * from './socket/create.ts'
+export * from './socket/file-ops.ts'
+export * from './socket/messages.ts'
+export * from './socket/sockfs.ts'
+export * from './socket/transfer.ts'

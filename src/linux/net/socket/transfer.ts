@@ -1,0 +1,161 @@
+/** sendto, recvfrom, sendmsg, recvmsg. @see net/socket.c:__sys_recvfrom */
+
+import { toVa } from '../../../base/addr.ts'
+import type { file, msghdr, pt_regs, socket } from '../../../btf/vmlinux.ts'
+import { EFAULT, EMSGSIZE } from '../../../abi/errno.ts'
+import { O_NONBLOCK } from '../../../abi/fcntl.ts'
+import { MSG_DONTWAIT } from '../../../abi/socket.ts'
+import { syscall_arg, syscall_int } from '../../arch/x86/entry/common.ts'
+import { kfunc } from '../../kfunc.ts'
+import type { Kernel } from '../../kernel.ts'
+import { ITER_DEST, ITER_SOURCE, import_single_range, iov_iter_init } from '../../lib/iov_iter.ts'
+import { copy_from_user, copy_to_user, type UserPtr } from '../../lib/usercopy.ts'
+import { STORAGE, move_addr_to_kernel, move_addr_to_user } from './address.ts'
+import { with_socket } from './create.ts'
+import { sock_recvmsg, sock_sendmsg } from './messages.ts'
+
+const FILE = 'net/socket.c'
+/** A message header, an I/O vector and an address on the stack. */
+const LOCALS = { locals: 104 + 16 + 128 }
+const UIO_MAXIOV = 1024
+type Call = Generator<unknown, number>
+
+/** MSG_DONTWAIT where the descriptor is non-blocking. */
+const withMode = (sock: socket, flags: number): number =>
+  ((sock.file as file).f_flags & O_NONBLOCK) !== 0 ? flags | MSG_DONTWAIT : flags
+
+const isNull = (at: UserPtr): boolean => at === 0 || at === 0n
+
+const __sys_sendto = kfunc(
+  FILE,
+  function* __sys_sendto(
+    k: Kernel,
+    fd: number,
+    buf: UserPtr,
+    len: number,
+    flags: number,
+    addr: UserPtr,
+    addrlen: number,
+  ): Call {
+    return yield* with_socket(k, fd, function* (sock) {
+      const msg = k.local('msghdr')
+      import_single_range(k, ITER_SOURCE, buf, len, k.local('iovec'), msg.msg_iter)
+      if (!isNull(addr)) {
+        const address = k.local(STORAGE)
+        const error = move_addr_to_kernel(k, addr, addrlen, address.$va)
+        if (error < 0) return error
+        msg.msg_name = address.$addr
+        msg.msg_namelen = addrlen
+      }
+      msg.msg_flags = withMode(sock, flags)
+      return yield* sock_sendmsg(k, sock, msg)
+    })
+  },
+  LOCALS,
+)
+
+const __sys_recvfrom = kfunc(
+  FILE,
+  function* __sys_recvfrom(
+    k: Kernel,
+    fd: number,
+    buf: UserPtr,
+    size: number,
+    flags: number,
+    addr: UserPtr,
+    addrlen: UserPtr,
+  ): Call {
+    return yield* with_socket(k, fd, function* (sock) {
+      const msg = k.local('msghdr')
+      import_single_range(k, ITER_DEST, buf, size, k.local('iovec'), msg.msg_iter)
+      const address = k.local(STORAGE)
+      if (!isNull(addr)) msg.msg_name = address.$addr
+      const got = yield* sock_recvmsg(k, sock, msg, withMode(sock, flags))
+      if (got < 0 || isNull(addr)) return got
+      const error = move_addr_to_user(k, address.$va, msg.msg_namelen, addr, addrlen)
+      return error < 0 ? error : got
+    })
+  },
+  LOCALS,
+)
+
+/** The program's `struct user_msghdr` into the kernel's. @returns 0 or a negative errno */
+function importMessage(k: Kernel, user: UserPtr, msg: msghdr, direction: number): number {
+  const raw = k.local('user_msghdr')
+  if (copy_from_user(k, raw.$va, user, raw.$size) !== 0) return -EFAULT
+  const count = Number(raw.msg_iovlen)
+  if (count > UIO_MAXIOV) return -EMSGSIZE
+  // the vectors stay in user memory: what they describe is looked at piece by piece
+  const vectors = k.ref('iovec', k.mem.pointer(raw.$vaOf('msg_iov')))
+  let total = 0
+  for (let i = 0; i < count; i++) total += Number(vectors.$index(i).iov_len)
+  iov_iter_init(k, msg.msg_iter, direction, vectors, count, total)
+  return 0
+}
+
+const __sys_sendmsg = kfunc(
+  FILE,
+  function* __sys_sendmsg(k: Kernel, fd: number, user: UserPtr, flags: number): Call {
+    return yield* with_socket(k, fd, function* (sock) {
+      const msg = k.local('msghdr')
+      const error = importMessage(k, user, msg, ITER_SOURCE)
+      if (error !== 0) return error
+      msg.msg_flags = withMode(sock, flags)
+      return yield* sock_sendmsg(k, sock, msg)
+    })
+  },
+  { locals: 104 + 56 },
+)
+
+const ____sys_recvmsg = kfunc(
+  FILE,
+  function* ____sys_recvmsg(k: Kernel, sock: socket, user: UserPtr, flags: number): Call {
+    const msg = k.local('msghdr')
+    const error = importMessage(k, user, msg, ITER_DEST)
+    if (error !== 0) return error
+    const got = yield* sock_recvmsg(k, sock, msg, withMode(sock, flags))
+    const at =
+      toVa(typeof user === 'bigint' ? user : BigInt(user)) + k.types.offsetof('user_msghdr', 'msg_flags')
+    if (got >= 0) copy_to_user(k, at, k.mem.read(msg.$vaOf('msg_flags'), 4), 4)
+    return got
+  },
+  { locals: 104 + 56 },
+)
+
+const __sys_recvmsg = kfunc(
+  FILE,
+  function* __sys_recvmsg(k: Kernel, fd: number, user: UserPtr, flags: number): Call {
+    return yield* with_socket(k, fd, (sock) => ____sys_recvmsg(k, sock, user, flags))
+  },
+)
+
+export const __x64_sys_sendto = kfunc(FILE, function* __x64_sys_sendto(k: Kernel, regs: pt_regs): Call {
+  const [fd, buf, len] = [syscall_int(regs, 0), syscall_arg(regs, 1), Number(syscall_arg(regs, 2))]
+  return yield* __sys_sendto(
+    k,
+    fd,
+    buf,
+    len,
+    syscall_int(regs, 3),
+    syscall_arg(regs, 4),
+    syscall_int(regs, 5),
+  )
+})
+export const __x64_sys_recvfrom = kfunc(FILE, function* __x64_sys_recvfrom(k: Kernel, regs: pt_regs): Call {
+  const [fd, buf, len] = [syscall_int(regs, 0), syscall_arg(regs, 1), Number(syscall_arg(regs, 2))]
+  return yield* __sys_recvfrom(
+    k,
+    fd,
+    buf,
+    len,
+    syscall_int(regs, 3),
+    syscall_arg(regs, 4),
+    syscall_arg(regs, 5),
+  )
+})
+export const __x64_sys_sendmsg = kfunc(FILE, function* __x64_sys_sendmsg(k: Kernel, regs: pt_regs): Call {
+  return yield* __sys_sendmsg(k, syscall_int(regs, 0), syscall_arg(regs, 1), syscall_int(regs, 2))
+})
+export const __x64_sys_recvmsg = kfunc(FILE, function* __x64_sys_recvmsg(k: Kernel, regs: pt_regs): Call {
+  return yield* __sys_recvmsg(k, syscall_int(regs, 0), syscall_arg(regs, 1), syscall_int(regs, 2))
+})
