@@ -6,6 +6,7 @@ import {
   sched_policies,
   task_last_run,
   task_policy,
+  task_rlimits,
   task_state,
   task_state_string,
   task_states,
@@ -29,10 +30,10 @@ import {
   threadsOf,
   timesOf,
   timesText,
+  type Times,
 } from './ps-more.ts'
 import { selectors, type Selector } from './ps-select.ts'
 import { taskHeader } from './task-header.ts'
-import { task_rlimits } from '../helpers/task.ts'
 
 type Flag = 'k' | 'u' | 'G' | 's' | 'p' | 'c' | 't' | 'l' | 'm' | 'a' | 'g' | 'r' | 'S' | 'A' | 'H'
 
@@ -132,6 +133,16 @@ function policiesOf(text: string): Set<number> {
 
 const startOf = (t: TaskContext): bigint => t.task.$int('start_time')
 const compare = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0)
+
+/** Durations as numbers: exact up to a hundred days of nanoseconds. */
+const numbers = (times: Times): object =>
+  Object.fromEntries(Object.entries(times).map(([name, value]) => [name, Number(value)]))
+
+/** A resource limit; `null` where there is none. */
+function limitRow({ name, current, maximum }: ReturnType<typeof task_rlimits>[number]): object {
+  const limit = (n: bigint): number | null => (n >= 2n ** 64n - 1n ? null : Number(n))
+  return { name, current: limit(current), maximum: limit(maximum) }
+}
 
 /** Shows tasks one way or another; a task that cannot be read costs its line, not the command. */
 class PsText {
@@ -254,9 +265,9 @@ class PsText {
     if (p) return { ...row, ancestors: brief(ancestors(table, task).slice(0, -1)) }
     if (c) return { ...row, children: brief(childrenOf(table, task)) }
     if (g) return { ...row, threads: brief(threadsOf(table, task)) }
-    if (t) return { ...row, ...timesOf(table, task) }
-    if (l || m) return { ...row, last_run_ns: task_last_run(task.task) }
-    if (r) return { ...row, limits: task_rlimits(task.task) }
+    if (t) return { ...row, ...numbers(timesOf(table, task)) }
+    if (l || m) return { ...row, last_run_ns: Number(task_last_run(task.task)) }
+    if (r) return { ...row, limits: task_rlimits(task.task).map(limitRow) }
     if (a) return { ...row, ...(argumentsOf(this.#target, task) ?? { argv: [], envp: [] }) }
     return row
   }

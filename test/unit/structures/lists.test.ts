@@ -41,7 +41,7 @@ function nodes(count: number): Va[] {
 
 const faultOf = (walk: () => Iterable<unknown>): unknown => {
   try {
-    for (const _ of walk()) void _
+    Array.from(walk())
     return undefined
   } catch (error) {
     return error

@@ -71,8 +71,8 @@ describe('xarray', () => {
     const loop = node(6, {})
     k.mem.setU64(Number(BigInt.asIntN(64, loop - 2n)) + offset('slots'), loop)
     setRoot(loop)
-    expect(() => all()).toThrowError(expect.objectContaining({ code: 'CORRUPT' }) as Error)
-    expect(() => load(1)).toThrowError(expect.objectContaining({ code: 'CORRUPT' }) as Error)
+    expect(() => all()).toThrow(expect.objectContaining({ code: 'CORRUPT' }) as Error)
+    expect(() => load(1)).toThrow(expect.objectContaining({ code: 'CORRUPT' }) as Error)
   })
 })
 
@@ -135,7 +135,7 @@ describe('rbtree', () => {
   test('a circle of left pointers ends in an error', () => {
     const [a, b] = three()
     link(a, b, b, 0, false)
-    expect(() => rb_first(k.mem, root)).toThrowError(expect.objectContaining({ code: 'CORRUPT' }) as Error)
+    expect(() => rb_first(k.mem, root)).toThrow(expect.objectContaining({ code: 'CORRUPT' }) as Error)
     expect(validate_rbtree(k.mem, root).faults.some((f) => f.problem === 'too deep')).toBe(true)
   })
 })
