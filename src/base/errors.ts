@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'UNREADABLE'
   | 'UNWRITABLE'
   | 'NO_SNAPSHOT'
+  | 'NO_JOURNAL'
   | 'SCENARIO'
   | 'BAD_ARGUMENT'
   | 'IMPOSSIBLE'

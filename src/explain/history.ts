@@ -48,10 +48,10 @@ export function rowsUpTo(target: Target, journal: Journal): number {
   return low
 }
 
-/** The last store to a byte, as of the snapshot looked at. */
-export function lastWrite(target: Target, va: Va, before?: number): Write | undefined {
+/** The last store into any of `size` bytes, as of the snapshot looked at. */
+export function lastWrite(target: Target, va: Va, before?: number, size = 1): Write | undefined {
   const journal = journalOf(target)
-  return journal?.lastWrite(va, before ?? rowsUpTo(target, journal))
+  return journal?.lastWrite(va, before ?? rowsUpTo(target, journal), size)
 }
 
 function jsonSection<T>(target: Target, name: string): readonly T[] {

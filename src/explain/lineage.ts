@@ -7,8 +7,15 @@ import { journalOf, lastWrite, siteOf, stepOf } from './history.ts'
 
 /** One store on the way back. */
 export interface Origin {
+  /** Row of the journal. */
+  readonly row: number
   /** Where the value lay. */
   readonly at: bigint
+  /** First byte of the store, which may have been larger than what is asked about, and its size. */
+  readonly store: bigint
+  readonly size: number
+  /** What was stored, when it was 1, 2, 4 or 8 bytes. */
+  readonly value: bigint | undefined
   readonly function: string
   readonly file: string
   readonly step: number
@@ -22,6 +29,7 @@ export interface Origin {
 
 /** Longer chains are damaged or pointless. */
 const HOPS_MAX = 64
+const SCALARS = new Set([1, 2, 4, 8])
 const SOURCES: Readonly<Record<number, Origin['source']>> = [
   'computed',
   'memory',
@@ -32,13 +40,15 @@ const SOURCES: Readonly<Record<number, Origin['source']>> = [
 
 /**
  * The stores a byte's value passed through, latest first; empty when the dump has no journal or nothing was stored.
+ *
+ * @param beforeRow  only what was stored before this row of the journal; default: up to the snapshot looked at
  * @throws DumpError when the journal is damaged
  */
-export function lineage(target: Target, va: Va): Origin[] {
+export function lineage(target: Target, va: Va, beforeRow?: number): Origin[] {
   if (journalOf(target) === undefined) return []
   const chain: Origin[] = []
   let at = va
-  let before: number | undefined
+  let before = beforeRow
   for (let hops = 0; hops < HOPS_MAX; hops++) {
     const write = lastWrite(target, at, before)
     if (write === undefined) break
@@ -46,7 +56,11 @@ export function lineage(target: Target, va: Va): Origin[] {
     const into = at - write.va
     const packet = write.from + into
     chain.push({
+      row: write.row,
       at: toAddr(at),
+      store: toAddr(write.va),
+      size: write.size,
+      value: SCALARS.has(write.size) ? write.value : undefined,
       function: site?.name ?? 'boot',
       file: site?.file ?? '',
       step: write.step,

@@ -42,7 +42,7 @@ export const cache_of_phys = (kernel: Kernel, phys: number): string | undefined 
   cache_of_pfn(kernel, Math.floor(phys / 2 ** PAGE_SHIFT))
 
 /** The first page of a compound page. @see include/linux/page-flags.h:_compound_head */
-function compound_head(kernel: Kernel, page: Va): Va {
+export function compound_head(kernel: Kernel, page: Va): Va {
   const head = kernel.mem.pointer(page + kernel.types.offsetof('page', 'compound_head'))
   return Number.isNaN(head) || ((head % 2) + 2) % 2 === 0 ? page : head - 1
 }

@@ -193,7 +193,7 @@ export class GuestMemory implements WritableMemory, PhysicalMemory {
       chunk.bytes.set(bytes.subarray(done, done + n), p & CHUNK_MASK)
       done += n
     }
-    this.journal.record(va, bytes.length, 0, 0, kind, at)
+    this.journal.record(va, bytes.length, littleEndian(bytes, 0), littleEndian(bytes, 4), kind, at)
   }
 
   fill(va: Va, byte: number, size: number): void {
@@ -203,7 +203,8 @@ export class GuestMemory implements WritableMemory, PhysicalMemory {
       this.chunkFor(p, n).bytes.fill(byte, p & CHUNK_MASK, (p & CHUNK_MASK) + n)
       done += n
     }
-    this.journal.record(va, size, byte, 0, SourceKind.None, 0)
+    const word = (Math.min(size, 4) === 4 ? byte * 0x0101_0101 : size === 2 ? byte * 0x0101 : byte) >>> 0
+    this.journal.record(va, size, word, size === 8 ? word : 0, SourceKind.None, 0)
   }
 
   copy(to: Va, from: Va, size: number): void {
@@ -285,4 +286,13 @@ export class GuestMemory implements WritableMemory, PhysicalMemory {
     if (Number.isNaN(va)) return new FaultError(0n, size, 'non-canonical')
     return new FaultError(addr(BigInt(va)), size, 'unmapped')
   }
+}
+
+/** Four bytes of a short store as the journal keeps them; 0 for what lies beyond, and for long stores. */
+function littleEndian(bytes: Uint8Array, from: number): number {
+  if (bytes.length > 8) return 0
+  let value = 0
+  for (let i = Math.min(bytes.length, from + 4) - 1; i >= from; i--)
+    value = value * 256 + (bytes[i] as number)
+  return value
 }

@@ -94,13 +94,13 @@ export class Journal {
     }
   }
 
-  /** The last store before row `before` that covers the byte at `va`. */
-  lastWrite(va: Va, before = this.length): Write | undefined {
+  /** The last store before row `before` into any of the `size` bytes from `va` on. */
+  lastWrite(va: Va, before = this.length, size = 1): Write | undefined {
     for (let row = Math.min(before, this.length) - 1; row >= 0; row--) {
       const block = this.blocks[Math.floor(row / BLOCK_ROWS)] as Block
       const i = row % BLOCK_ROWS
       const start = block.va[i] as number
-      if (va >= start && va < start + (block.size[i] as number)) return this.at(row)
+      if (va + size > start && va < start + (block.size[i] as number)) return this.at(row)
     }
     return undefined
   }
