@@ -4,11 +4,12 @@ import { toVa } from '../../../base/addr.ts'
 import type { file, msghdr, pt_regs, socket } from '../../../btf/vmlinux.ts'
 import { EFAULT, EMSGSIZE } from '../../../abi/errno.ts'
 import { O_NONBLOCK } from '../../../abi/fcntl.ts'
+import { ITER_DEST, ITER_SOURCE } from '../../../abi/uio.ts'
 import { MSG_DONTWAIT } from '../../../abi/socket.ts'
 import { syscall_arg, syscall_int } from '../../arch/x86/entry/common.ts'
 import { kfunc } from '../../kfunc.ts'
 import type { Kernel } from '../../kernel.ts'
-import { ITER_DEST, ITER_SOURCE, import_single_range, iov_iter_init } from '../../lib/iov_iter.ts'
+import { import_single_range, iov_iter_init } from '../../lib/iov_iter.ts'
 import { copy_from_user, copy_to_user, type UserPtr } from '../../lib/usercopy.ts'
 import { STORAGE, move_addr_to_kernel, move_addr_to_user } from './address.ts'
 import { with_socket } from './create.ts'
@@ -31,7 +32,7 @@ const __sys_sendto = kfunc(
   function* __sys_sendto(
     k: Kernel,
     fd: number,
-    buf: UserPtr,
+    buf: bigint,
     len: number,
     flags: number,
     addr: UserPtr,
@@ -59,7 +60,7 @@ const __sys_recvfrom = kfunc(
   function* __sys_recvfrom(
     k: Kernel,
     fd: number,
-    buf: UserPtr,
+    buf: bigint,
     size: number,
     flags: number,
     addr: UserPtr,
