@@ -4,6 +4,7 @@
  */
 
 import type { Va } from '../base/addr.ts'
+import { DumpError } from '../base/errors.ts'
 import { Journal, type Write } from '../memory/journal.ts'
 import type { Target } from '../target/target.ts'
 import type { Refusal } from './facts.ts'
@@ -54,11 +55,27 @@ export function lastWrite(target: Target, va: Va, before?: number, size = 1): Wr
   return journal?.lastWrite(va, before ?? rowsUpTo(target, journal), size)
 }
 
+const tables = new WeakMap<object, Map<string, readonly unknown[]>>()
+
+/** @throws DumpError BAD_FORMAT when the section is no JSON list */
 function jsonSection<T>(target: Target, name: string): readonly T[] {
+  const known = tables.get(target.container) ?? new Map<string, readonly unknown[]>()
+  tables.set(target.container, known)
+  const rows = known.get(name) ?? parseRows(target, name)
+  known.set(name, rows)
+  return rows as readonly T[]
+}
+
+function parseRows(target: Target, name: string): readonly unknown[] {
   const bytes = target.section(name)
   if (bytes === undefined) return []
-  const parsed: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
-  return Array.isArray(parsed) ? (parsed as T[]) : []
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
+    if (Array.isArray(parsed)) return parsed
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  throw new DumpError('BAD_FORMAT', target.path, -1, `its section ${name} is no JSON list`)
 }
 
 export const siteOf = (target: Target, id: number): Site | undefined =>

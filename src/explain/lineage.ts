@@ -3,7 +3,7 @@
 import { toAddr, type Va } from '../base/addr.ts'
 import { SourceKind } from '../memory/memory.ts'
 import type { Target } from '../target/target.ts'
-import { journalOf, lastWrite, siteOf, stepOf } from './history.ts'
+import { journalOf, lastWrite, siteOf, stepOf, type Site } from './history.ts'
 
 /** One store on the way back. */
 export interface Origin {
@@ -61,7 +61,7 @@ export function lineage(target: Target, va: Va, beforeRow?: number): Origin[] {
       store: toAddr(write.va),
       size: write.size,
       value: SCALARS.has(write.size) ? write.value : undefined,
-      function: site?.name ?? 'boot',
+      function: nameOf(site, write.step),
       file: site?.file ?? '',
       step: write.step,
       stepName: stepOf(target, write.step)?.name ?? '',
@@ -75,4 +75,10 @@ export function lineage(target: Target, va: Va, beforeRow?: number): Origin[] {
     before = write.row
   }
   return chain
+}
+
+/** The first site is no function: what lays the image out before the kernel runs, and the machine around it. */
+function nameOf(site: Site | undefined, step: number): string {
+  const name = site?.name ?? ''
+  return name === '' ? (step === 0 ? 'boot' : 'machine') : name
 }

@@ -184,10 +184,14 @@ export class Kallsyms implements SymbolSource {
     const candidate = this.#tables.tokenTable - alignUp(this.count * 3, this.#mem.wordSize)
     if (candidate < this.#tables.names) return undefined
     let previous = ''
-    for (let i = 0; i <= 16; i++) {
-      const at = candidate + Math.floor(((this.count - 1) * i) / 16) * 3
+    const seen = new Set<number>()
+    const samples = Math.min(16, this.count - 1)
+    for (let i = 0; i <= samples; i++) {
+      const at = candidate + Math.floor(((this.count - 1) * i) / Math.max(samples, 1)) * 3
       const seq = (this.#mem.u8(at) << 16) | (this.#mem.u8(at + 1) << 8) | this.#mem.u8(at + 2)
-      if (seq >= this.count) return undefined
+      // each number stands there once: zeros, say, are no sequence
+      if (seq >= this.count || seen.has(seq)) return undefined
+      seen.add(seq)
       const name = this.name(seq)
       if (name < previous) return undefined
       previous = name

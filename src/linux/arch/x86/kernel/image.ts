@@ -3,7 +3,7 @@
  * per-CPU areas, each at its own symbol. What an inspector needs to open the memory, and nothing it prints.
  */
 
-import { toVa, type Addr, type Va } from '../../../../base/addr.ts'
+import { align, toVa, type Addr, type Va } from '../../../../base/addr.ts'
 import { InvariantError } from '../../../../base/errors.ts'
 import {
   PAGE_KERNEL,
@@ -181,6 +181,7 @@ export const bannerOf = (profile: Profile): string =>
 
 /** The kallsyms tables, as scripts/kallsyms.c lays them out, at their symbols. */
 export function writeKallsyms(k: Kernel, symbols: readonly LayoutSymbol[]): void {
+  packKallsyms(k, symbols.length)
   const image = kallsymsOf(k, symbols)
   const put = (name: string, bytes: Uint8Array): void => {
     const at = k.symbols.get(name)
@@ -196,6 +197,19 @@ export function writeKallsyms(k: Kernel, symbols: readonly LayoutSymbol[]): void
   put('kallsyms_relative_base', image.relativeBase)
 }
 
+/** Tables whose place follows from their size: readers that know only the next one count back from it. */
+const PACKED = ['kallsyms_seqs_of_names', 'kallsyms_markers']
+
+/** With fewer symbols than the kernel was linked with, markers and sequence numbers move up to the tokens. */
+function packKallsyms(k: Kernel, count: number): void {
+  const sizes = [count * 3, Math.ceil(count / 256) * 4]
+  let at = k.sym('kallsyms_token_table') as bigint
+  PACKED.forEach((name, i) => {
+    at -= BigInt(align(sizes[i] ?? 0, k.mem.wordSize))
+    k.symbols.set(name, at as Addr)
+  })
+}
+
 const encoded = new WeakMap<readonly LayoutSymbol[], KallsymsImage>()
 
 /** The tables depend on the profile alone: made once for all machines of it. */
@@ -204,7 +218,8 @@ function kallsymsOf(k: Kernel, symbols: readonly LayoutSymbol[]): KallsymsImage 
   if (image === undefined) {
     const entries = symbols.map(({ name, type, address }) => {
       // section ends moved with what is in the sections; everything else is where it was linked
-      const at = name.startsWith('__stop_') ? k.sym(name) : address
+      const moved = name.startsWith('__stop_') || PACKED.includes(name)
+      const at = moved ? k.sym(name) : address
       return { name, type, va: toVa(at, k.mem.wordSize) }
     })
     image = encodeKallsyms(entries, k.mem.wordSize)
