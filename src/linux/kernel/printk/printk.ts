@@ -163,8 +163,13 @@ function log_ring(k: Kernel): printk_ringbuffer {
   return k.ref('printk_ringbuffer', k.mem.pointer(toVa(k.sym('prb'), k.mem.wordSize)))
 }
 
+/** The functions soft interrupts run in. */
+const SOFTIRQ_LOOPS = new Set(['handle_softirqs', '__do_softirq'])
+
 /** @see kernel/printk/printk.c:printk_caller_id */
 function printk_caller_id(k: Kernel): number {
   const { hardirq, softirq, id } = k.cpu
-  return hardirq === 0 && softirq === 0 ? k.current.pid : (CALLER_IS_CPU | id) >>> 0
+  // bottom halves may be disabled in a task too: only one that runs is no task
+  const serving = softirq > 0 && k.thread.frames.some(({ name }) => SOFTIRQ_LOOPS.has(name))
+  return hardirq === 0 && !serving ? k.current.pid : (CALLER_IS_CPU | id) >>> 0
 }

@@ -35,9 +35,9 @@ describe('the printk ring', () => {
     k.clock.spend(1_234_567)
     printk(k, KERN_WARNING, 'one\n')
     k.onCpu(1, () => {
-      k.cpu.softirq++
+      k.cpu.hardirq++
       pr_info(k, 'two')
-      k.cpu.softirq--
+      k.cpu.hardirq--
     })
     expect(records(k)).toMatchObject([
       { seq: 0n, level: 4, text: 'one', ts_nsec: BigInt(k.clock.nowNs), caller: { kind: 'task', id: 0 } },
