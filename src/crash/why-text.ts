@@ -4,7 +4,7 @@ import { hex, toAddr, toVa, type Va } from '../base/addr.ts'
 import { CoredrillError, UsageError } from '../base/errors.ts'
 import { declare } from '../btf/declare.ts'
 import { strip, type Type } from '../btf/type.ts'
-import { placeOf, placeText } from '../explain/place.ts'
+import { placeOf, placeText, type Named } from '../explain/place.ts'
 import { provenance, type Provenance, type Store } from '../explain/provenance.ts'
 import { evaluate } from '../helpers/expression.ts'
 import type { CValue } from '../btf/value.ts'
@@ -91,19 +91,22 @@ function checked(subject: Subject, expression: string): Subject {
   throw new UsageError(expression, `${subject.size} bytes are too many: give --size, or a member`)
 }
 
+const named = (at: bigint, place: Named | undefined): string =>
+  place === undefined ? hex(at) : `${hex(at)}  ${placeText(place, at)}`
+
 function headline(target: Target, { va, size, type }: Subject): string {
-  const place = placeOf(target, va, size)
-  const what = place === undefined ? '' : `  ${placeText(place)}`
   const count = `${size} byte${size === 1 ? '' : 's'}`
-  return `${hex(toAddr(va))}${what}  (${type === undefined ? '' : `${type}, `}${count})`
+  const what = type === undefined ? count : `${type}, ${count}`
+  return `${named(toAddr(va), placeOf(target, va, size))}  (${what})`
 }
 
 function runLines(run: Provenance, several: boolean): string[] {
   const range = several ? `${hex(run.address)}, ${run.size} byte${run.size === 1 ? '' : 's'}: ` : ''
   const holds = run.bytes === undefined ? 'cannot be read' : `holds ${bytesText(run.bytes)}`
   const head = `  ${range}${holds}`
-  if (run.stores.length === 0) return [head, '    nothing was stored there since boot']
-  return [head, ...run.stores.flatMap((store, i) => storeLines(store, i + 1))]
+  if (run.stores.length === 0) return [head, '      nothing was stored there since boot']
+  const rest = run.stores.at(-1)?.source === 'memory' ? ['      where nothing was stored since boot'] : []
+  return [head, ...run.stores.flatMap((store, i) => storeLines(store, i + 1)), ...rest]
 }
 
 function bytesText(hexText: string): string {
@@ -115,12 +118,7 @@ function storeLines(store: Store, number: number): string[] {
   const where = store.file === '' ? store.function : `${store.function} (${store.file})`
   const step = `step ${store.step}${store.stepName === '' ? '' : ` "${store.stepName}"`}`
   const what = store.value === undefined ? `${store.size} bytes` : valueText(store.value, store.size)
-  const into = store.place === undefined ? hex(store.at) : `${hex(store.at)}  ${placeText(store.place)}`
-  return [
-    `    ${`${number}.`.padEnd(3)} ${into}`,
-    `        ${where} stored ${what} in ${step}`,
-    `        ${sourceText(store)}`,
-  ]
+  return [`  ${`${number}.`.padEnd(3)} ${step}: ${where} stored ${what}`, `      ${sourceText(store)}`]
 }
 
 const valueText = (value: bigint, size: number): string =>
@@ -131,15 +129,15 @@ const valueText = (value: bigint, size: number): string =>
 /** Where a stored value came from, in words. */
 function sourceText(store: Store): string {
   switch (store.source) {
-    case 'memory': {
-      const place = store.fromPlace === undefined ? '' : `  ${placeText(store.fromPlace)}`
-      return `copied from ${hex(store.from)}${place}`
-    }
+    case 'memory':
+      return `copied from ${named(store.from, store.fromPlace)}`
     case 'packet': {
-      const { field, packet } = store
-      const frame = `byte ${store.offset} of frame ${store.frame}`
-      if (field === undefined) return `from ${frame}`
-      return `from ${frame}: the ${field.protocol} ${field.name}, ${field.value}${packet === undefined ? '' : ` (${packet})`}`
+      const { field, packet, device } = store
+      const about = [device, packet].filter((text) => text !== undefined).join(': ')
+      const byte = `byte ${store.offset} of frame ${store.frame}${about === '' ? '' : ` (${about})`}`
+      return field === undefined
+        ? `from ${byte}`
+        : `from ${byte}, the ${field.protocol} ${field.name} ${field.value}`
     }
     case 'syscall':
       return `from argument ${store.offset} of the system call`

@@ -49,16 +49,23 @@ export function rowsUpTo(target: Target, journal: Journal): number {
   return low
 }
 
-/** The last store into any of `size` bytes, as of the snapshot looked at. */
+/**
+ * The last store into any of `size` bytes, as of the snapshot looked at.
+ * @throws DumpError BAD_FORMAT when its row holds no addresses
+ */
 export function lastWrite(target: Target, va: Va, before?: number, size = 1): Write | undefined {
   const journal = journalOf(target)
-  return journal?.lastWrite(va, before ?? rowsUpTo(target, journal), size)
+  const write = journal?.lastWrite(va, before ?? rowsUpTo(target, journal), size)
+  if (write !== undefined && !(Number.isSafeInteger(write.va) && Number.isSafeInteger(write.from))) {
+    throw new DumpError('BAD_FORMAT', target.path, -1, `row ${write.row} of the write journal is damaged`)
+  }
+  return write
 }
 
 const tables = new WeakMap<object, Map<string, readonly unknown[]>>()
 
-/** @throws DumpError BAD_FORMAT when the section is no JSON list */
-function jsonSection<T>(target: Target, name: string): readonly T[] {
+/** Rows of a section the recorder wrote; none where it has none. @throws DumpError BAD_FORMAT when it is no JSON list of objects */
+export function rowsOf<T>(target: Target, name: string): readonly T[] {
   const known = tables.get(target.container) ?? new Map<string, readonly unknown[]>()
   tables.set(target.container, known)
   const rows = known.get(name) ?? parseRows(target, name)
@@ -71,20 +78,19 @@ function parseRows(target: Target, name: string): readonly unknown[] {
   if (bytes === undefined) return []
   try {
     const parsed: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
-    if (Array.isArray(parsed)) return parsed
+    if (Array.isArray(parsed) && parsed.every((row) => typeof row === 'object' && row !== null)) return parsed
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
   }
-  throw new DumpError('BAD_FORMAT', target.path, -1, `its section ${name} is no JSON list`)
+  throw new DumpError('BAD_FORMAT', target.path, -1, `its section ${name} is no JSON list of objects`)
 }
 
-export const siteOf = (target: Target, id: number): Site | undefined =>
-  jsonSection<Site>(target, 'functions')[id]
+export const siteOf = (target: Target, id: number): Site | undefined => rowsOf<Site>(target, 'functions')[id]
 export const stepOf = (target: Target, n: number): StepNote | undefined =>
-  jsonSection<StepNote>(target, 'steps')[n]
+  rowsOf<StepNote>(target, 'steps')[n]
 
 /** What hooks refused up to the snapshot looked at. */
 export function refusalsOf(target: Target): Refusal[] {
   const step = target.snapshot?.step ?? Infinity
-  return jsonSection<Refusal>(target, 'refusals').filter((refusal) => refusal.step <= step)
+  return rowsOf<Refusal>(target, 'refusals').filter((refusal) => refusal.step <= step)
 }

@@ -2,6 +2,7 @@
 
 import { DumpError } from '../base/errors.ts'
 import type { Target } from '../target/target.ts'
+import { rowsOf } from './history.ts'
 
 /** @see https://www.tcpdump.org/manpages/pcap-savefile.5.html */
 const PCAP_MICROSECONDS = 0xa1b2c3d4
@@ -21,12 +22,24 @@ export function framesOf(target: Target): readonly Uint8Array[] {
   const key = target.container
   let frames = captures.get(key)
   if (frames === undefined) {
-    const bytes = target.section('pcap')
+    const bytes = target.section('packets')
     frames = bytes === undefined ? [] : parsePcap(bytes, target.path)
     captures.set(key, frames)
   }
   return frames
 }
+
+/** What the recorder noted beside a frame. */
+export interface FrameNote {
+  readonly number: number
+  /** virtual time in nanoseconds */
+  readonly atNs: number
+  readonly device: string
+  readonly direction: 'in' | 'out' | 'loop'
+}
+
+export const frameNoteOf = (target: Target, number: number): FrameNote | undefined =>
+  rowsOf<FrameNote>(target, 'frames')[number - 1]
 
 /** A frame by its number, from 1; undefined when the dump does not keep it. */
 export const frameOf = (target: Target, number: number): Uint8Array | undefined =>

@@ -76,12 +76,17 @@ export function placeOf(target: Target, va: Va, size = 1): Named | undefined {
   return inSlab(target, va, size) ?? inStack(target, va) ?? inImage(target, va, size)
 }
 
-/** A name as text: `tcp_sock ffff888007a4e040 __sk_common.skc_daddr (inet_daddr)`. */
-export function placeText(place: Named): string {
+/**
+ * A name as text: `tcp_sock ffff888007a4e040 __sk_common.skc_daddr (inet_daddr)`.
+ *
+ * @param at  the address it names: an object that begins there is not given its own once more
+ */
+export function placeText(place: Named, at: bigint): string {
   const { object, address, offset, member, alias } = place
   if (member === undefined) return offset === 0 ? object : `${object}+0x${offset.toString(16)}`
+  const where = address === at ? '' : ` ${address.toString(16)}`
   const also = alias === undefined ? '' : ` (${alias})`
-  return `${object} ${address.toString(16)} ${member}${also}`
+  return `${object}${where} ${member}${also}`
 }
 
 function inSlab(target: Target, va: Va, size: number): Named | undefined {

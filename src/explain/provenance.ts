@@ -5,7 +5,7 @@ import type { Target } from '../target/target.ts'
 import { frameField, frameSummary, type FrameField } from './frame.ts'
 import { journalOf, lastWrite, stepOf } from './history.ts'
 import { lineage, type Origin } from './lineage.ts'
-import { frameOf } from './packets.ts'
+import { frameNoteOf, frameOf } from './packets.ts'
 import { placeOf, type Named } from './place.ts'
 
 /** One store, with the names of the places it is about. */
@@ -18,6 +18,8 @@ export interface Store extends Origin {
   /** of a store from a packet: the header's field, and the frame in words */
   readonly field: FrameField | undefined
   readonly packet: string | undefined
+  /** the card it passed, and which way: `eth0 in` */
+  readonly device: string | undefined
 }
 
 /** Bytes that were stored together, and the way they came. */
@@ -86,6 +88,7 @@ function bytesAt(target: Target, va: Va, size: number): string | undefined {
 function named(target: Target, origin: Origin, size: number): Store {
   const { wordSize } = target
   const frame = origin.source === 'packet' ? frameOf(target, origin.frame) : undefined
+  const note = origin.source === 'packet' ? frameNoteOf(target, origin.frame) : undefined
   return {
     ...origin,
     place: placeOf(target, toVa(origin.at, wordSize), size),
@@ -93,5 +96,6 @@ function named(target: Target, origin: Origin, size: number): Store {
     stepSummary: stepOf(target, origin.step)?.summary ?? '',
     field: frame === undefined ? undefined : frameField(frame, origin.offset),
     packet: frame === undefined ? undefined : frameSummary(frame),
+    device: note === undefined ? undefined : `${note.device} ${note.direction}`,
   }
 }

@@ -94,7 +94,8 @@ function writeDump(
     ['journal', k.mem.journal.serialize()],
     ['functions', text(SITES.map((name) => ({ name, file: name === '' ? '' : `net/${name}.c` })))],
     ['steps', text(steps)],
-    ['pcap', pcapOf([SYN])],
+    ['packets', pcapOf([SYN])],
+    ['frames', text([{ number: 1, atNs: 1000, device: 'eth0', direction: 'in', length: SYN.length }])],
   ])
   for (const name of omit) sections.delete(name)
   const info = k.mem.read(k.mem.pointer(toVa(k.sym('vmcoreinfo_data'))), 4096)

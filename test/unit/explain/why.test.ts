@@ -21,7 +21,7 @@ const target = openTargetSync(path)
 const rowOf = (of: Target, expression: string, size?: string): WhyRow =>
   (whyReport(of, [expression], size).rows as WhyRow[])[0] as WhyRow
 const textOf = (of: Target, expression: string, size?: string): string =>
-  [...whyReport(of, [expression], size).text].join('')
+  whyReport(of, [expression], size).text as string
 const PEER = `((struct sock *)0x${word(story.child)})->__sk_common.skc_daddr`
 
 describe('the chain of a connection’s peer address', () => {
@@ -59,17 +59,14 @@ describe('the chain of a connection’s peer address', () => {
       .replaceAll(word(story.req), 'REQ')
       .replaceAll(word(story.buffer + 26), 'BUFFER+26')
     expect(plain).toMatchInlineSnapshot(`
-      "CHILD  tcp_sock CHILD inet_conn.icsk_inet.sk.__sk_common.skc_daddr (inet_daddr)  (__be32, 4 bytes)
+      "CHILD  tcp_sock inet_conn.icsk_inet.sk.__sk_common.skc_daddr (inet_daddr)  (__be32, 4 bytes)
         holds c0 a8 38 65
-          1.  CHILD  tcp_sock CHILD inet_conn.icsk_inet.sk.__sk_common.skc_daddr (inet_daddr)
-              inet_csk_clone_lock (net/inet_csk_clone_lock.c) stored 0x6538a8c0 in step 2 "established"
-              copied from REQ  tcp_request_sock REQ req.req.__req_common.skc_daddr (ir_rmt_addr)
-          2.  REQ  tcp_request_sock REQ req.req.__req_common.skc_daddr (ir_rmt_addr)
-              tcp_v4_init_req (net/tcp_v4_init_req.c) stored 0x6538a8c0 in step 1 "connect"
-              copied from BUFFER+26  kmalloc-512+0x1a
-          3.  BUFFER+26  kmalloc-512+0x1a
-              e1000_clean_rx_irq (net/e1000_clean_rx_irq.c) stored 54 bytes in step 1 "connect"
-              from byte 26 of frame 1: the IPv4 source address, 192.168.56.101 (192.168.56.101:40000 > 192.168.56.1:9999 TCP SYN)
+        1.  step 2 "established": inet_csk_clone_lock (net/inet_csk_clone_lock.c) stored 0x6538a8c0
+            copied from REQ  tcp_request_sock req.req.__req_common.skc_daddr (ir_rmt_addr)
+        2.  step 1 "connect": tcp_v4_init_req (net/tcp_v4_init_req.c) stored 0x6538a8c0
+            copied from BUFFER+26  kmalloc-512+0x1a
+        3.  step 1 "connect": e1000_clean_rx_irq (net/e1000_clean_rx_irq.c) stored 54 bytes
+            from byte 26 of frame 1 (eth0 in: 192.168.56.101:40000 > 192.168.56.1:9999 TCP SYN), the IPv4 source address 192.168.56.101
       "
     `)
   })
@@ -134,7 +131,7 @@ describe('dumps that know less', () => {
   })
 
   test('without names and capture: numbers', () => {
-    const terse = open('terse.cdump', ['functions', 'steps', 'pcap'])
+    const terse = open('terse.cdump', ['functions', 'steps', 'packets', 'frames'])
     expect(framesOf(terse)).toEqual([])
     const last = rowOf(terse, PEER).runs[0]?.stores.at(-1)
     expect(last).toMatchObject({ function: 'machine', stepName: '', frame: 1, offset: 26, field: undefined })
