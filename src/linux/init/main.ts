@@ -1,11 +1,53 @@
 /** The order in which the kernel comes up: one line for each part that has boot-time state. */
 
-import { kmem_cache_init } from '../mm/slab.ts'
-import { init_boot_lists } from '../mm/mm_init.ts'
+import { bannerOf } from '../arch/x86/kernel/image.ts'
+import { syscall_table_init } from '../arch/x86/entry/common.ts'
+import { dcache_init } from '../fs/dcache.ts'
+import { files_init } from '../fs/file_table.ts'
+import { inode_init } from '../fs/inode.ts'
+import { mnt_init } from '../fs/namespace.ts'
 import type { Kernel } from '../kernel.ts'
+import { cred_init } from '../kernel/cred.ts'
+import { fork_init, proc_caches_init } from '../kernel/fork.ts'
+import { init_modules } from '../kernel/module/main.ts'
+import { pid_idr_init } from '../kernel/pid.ts'
+import { init_printk_statics, printk_banner } from '../kernel/printk/printk.ts'
+import { sched_init } from '../kernel/sched/init.ts'
+import { signals_init } from '../kernel/signal.ts'
+import { init_timers } from '../kernel/time/timer.ts'
+import { timekeeping_init } from '../kernel/time/timekeeping.ts'
+import { radix_tree_init } from '../lib/xarray.ts'
+import { init_boot_lists } from '../mm/mm_init.ts'
+import { kmem_cache_init } from '../mm/slab.ts'
+import { net_ns_init } from '../net/core/net_namespace.ts'
+import { security_init } from '../security/security.ts'
+import { init_init_task } from './init_task.ts'
+
+/** What every kernel was started with. */
+const COMMAND_LINE = 'BOOT_IMAGE=/boot/vmlinuz root=/dev/sda1 ro quiet nokaslr'
 
 /** @see init/main.c:start_kernel */
 export function start_kernel(k: Kernel): void {
   init_boot_lists(k)
+  init_printk_statics(k)
+  init_init_task(k)
+  printk_banner(k, bannerOf(k.profile), COMMAND_LINE)
   kmem_cache_init(k)
+  sched_init(k)
+  radix_tree_init(k)
+  init_timers(k)
+  timekeeping_init(k)
+  pid_idr_init(k)
+  cred_init(k)
+  fork_init(k)
+  proc_caches_init(k)
+  init_modules(k)
+  security_init(k)
+  net_ns_init(k)
+  dcache_init(k)
+  inode_init(k)
+  files_init(k)
+  mnt_init(k)
+  signals_init(k)
+  syscall_table_init(k)
 }
