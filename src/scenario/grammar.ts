@@ -240,7 +240,7 @@ export const stepFields = {
 export const sections = {
   title: z.string().max(200).describe('one line'),
   notes: text.describe('what there is to learn'),
-  profile: z.string().describe('the kernel: `coredrill info --profiles` lists them'),
+  profile: z.string().describe('the kernel: `coredrill record --profiles` lists them'),
   cpus: whole(1, 64),
   memory: size.refine((n) => n >= 32 << 20 && n <= 64 * 2 ** 30 && n % (1 << 20) === 0, {
     error: 'expected 32M to 64G, in whole megabytes',

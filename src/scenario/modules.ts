@@ -1,11 +1,9 @@
-/** The modules a scenario can load, by name. */
+/** The modules a scenario can load: every file of src/modules says its name by being imported here. */
 
-import type { ModuleDefinition } from '../linux/kernel/module/api.ts'
+import { findModuleDefinition, moduleDefinitions, type ModuleDefinition } from '../linux/kernel/module/api.ts'
+import '../modules/recvmsg_block.ts'
 
-const known: readonly ModuleDefinition[] = []
-
-export const moduleNames = (): string[] => known.map((module) => module.name)
+export const moduleNames = (): string[] => moduleDefinitions().map(({ name }) => name)
 
 /** Undefined for a name nobody has; the grammar has checked names before. */
-export const findModule = (name: string): ModuleDefinition | undefined =>
-  known.find((module) => module.name === name)
+export const findModule = (name: string): ModuleDefinition | undefined => findModuleDefinition(name)

@@ -2,7 +2,7 @@
 
 import { CoredrillError } from '../base/errors.ts'
 import type { Kernel } from '../linux/kernel.ts'
-import { pin } from '../linux/mm/slab_common.ts'
+import { pin, unusedPins } from '../linux/mm/slab_common.ts'
 import type { PinSpec } from './grammar.ts'
 import type { Problem } from './problem.ts'
 import type { Scenario } from './scenario.ts'
@@ -13,7 +13,8 @@ export interface ArmedPin {
   readonly spec: PinSpec
   readonly path: Path
   arm(): void
-  readonly armed: () => boolean
+  /** An object lies there. */
+  taken(): boolean
 }
 
 /** Every pin of a scenario with where it stands. */
@@ -34,7 +35,8 @@ export function reservePins(k: Kernel, scenario: Scenario, problems: Problem[]):
     try {
       const state = pin(k, spec.cache, spec.address, spec.within, false)
       const arm = (): void => void (state.armed = true)
-      made.set(spec, { spec, path, arm, armed: () => state.armed })
+      const taken = (): boolean => !unusedPins(k).some(({ va }) => va === state.va)
+      made.set(spec, { spec, path, arm, taken })
     } catch (error) {
       if (!(error instanceof CoredrillError)) throw error
       problems.push(scenario.source.at([...path, 'address'], 'BAD_PIN', error.message))

@@ -110,6 +110,11 @@ export class Run {
     this.pins.get(pin)?.arm()
   }
 
+  /** Pins whose step has come and gone without an object for them. */
+  unusedPins(): ArmedPin[] {
+    return [...this.pins.values()].filter((pin) => !pin.taken())
+  }
+
   private watchFor(name: string): { called: boolean; stop: () => void } {
     const state = { called: false, stop: (): void => undefined }
     state.stop = this.k.watch(name, {
@@ -134,6 +139,11 @@ export class Run {
 
   runFor(ns: number): void {
     runUntil(this.k, this.k.clock.nowNs + ns)
+  }
+
+  /** Everything that has been on the wire. */
+  get frames(): readonly Frame[] {
+    return wire(this.k).frames
   }
 
   host(name: string): Host {

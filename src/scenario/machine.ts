@@ -1,0 +1,103 @@
+/** The machine a scenario describes: booted, with its cards, the hosts on the wire, files, processes and modules. */
+
+import { CoredrillError } from '../base/errors.ts'
+import { Random } from '../base/random.ts'
+import { createKernel, DEFAULT_BOOT } from '../linux/boot.ts'
+import { e1000_probe } from '../linux/drivers/net/e1000/e1000_main.ts'
+import type { Kernel } from '../linux/kernel.ts'
+import { in_aton } from '../linux/net/ipv4/devinet.ts'
+import { Host } from '../linux/net/wire/host.ts'
+import { findProfile } from '../linux/profile.ts'
+import { macBytes } from './fields.ts'
+import { reservePins } from './pins.ts'
+import { ScenarioError, type Problem } from './problem.ts'
+import { Run } from './run.ts'
+import type { Scenario } from './scenario.ts'
+
+/** Uptime at the first step, unless the scenario says. */
+const DEFAULT_UPTIME_NS = 10_000_000_000
+
+/**
+ * Boot it, up to where the first step runs.
+ * @throws ScenarioError when the machine cannot be as described
+ */
+export function startMachine(scenario: Scenario): Run {
+  const k = bootKernel(scenario)
+  const problems: Problem[] = []
+  const pins = reservePins(k, scenario, problems)
+  if (problems.length > 0) throw new ScenarioError(scenario.source.path, scenario.source.text, problems)
+  addDevices(k, scenario)
+  const run = new Run(scenario, k, addHosts(k, scenario), pins)
+  run.rows.push({ name: 'boot', summary: 'the machine boots', line: 1, atNs: 0, endNs: k.clock.nowNs })
+  run.programs.prepare()
+  for (const { params, name } of scenario.modules) run.programs.loadAtBoot(name, params ?? {})
+  run.runTo(Math.max(scenario.clock.uptime ?? DEFAULT_UPTIME_NS, k.clock.nowNs))
+  for (const probe of scenario.probes) run.addProbe(probe)
+  return run
+}
+
+function bootKernel(scenario: Scenario): Kernel {
+  const profile = findProfile(scenario.profile)
+  if (profile === undefined) throw new CoredrillError('SCENARIO', `unknown profile ${scenario.profile}`)
+  return createKernel({
+    profile,
+    memoryBytes: scenario.memoryBytes,
+    cpus: scenario.cpus,
+    seed: scenario.seed,
+    wallNs: scenario.clock.boot === undefined ? DEFAULT_BOOT.wallNs : wallTime(scenario.clock.boot),
+    hostname: scenario.hostname,
+  })
+}
+
+function addDevices(k: Kernel, scenario: Scenario): void {
+  for (const { name, mac, address, irq_cpu: irqCpu } of scenario.devices) {
+    const config = { name, mac: macBytes(mac), address: in_aton(address.ip), prefix: address.prefix, irqCpu }
+    e1000_probe(k, config)
+  }
+}
+
+function addHosts(k: Kernel, scenario: Scenario): Map<string, Host> {
+  const random = new Random(`${scenario.seed}/hosts`)
+  const hosts = new Map<string, Host>()
+  for (const spec of scenario.hosts) {
+    // 02: locally administered
+    const made = Uint8Array.from([0x02, ...Array.from({ length: 5 }, () => random.below(256))])
+    const host = new Host(k, {
+      name: spec.name,
+      address: spec.address,
+      mac: spec.mac === undefined ? made : macBytes(spec.mac),
+      device: spec.device ?? scenario.devices[0]?.name ?? 'lo',
+      delayNs: spec.delay,
+      silent: spec.silent,
+      seed: scenario.seed,
+    })
+    for (const port of spec.listen) host.listen(port)
+    hosts.set(spec.name, host)
+  }
+  return hosts
+}
+
+/** `2026-01-31T12:00:00Z` → nanoseconds since the epoch (without the platform's clock or calendar). */
+export function wallTime(text: string): bigint {
+  const found = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?Z$/.exec(text)
+  if (found === null) throw new CoredrillError('SCENARIO', `not a time: ${text}`)
+  const [year, month, day, hour, minute, second] = found.slice(1, 7).map(Number) as [number, number, number, number, number, number] // prettier-ignore
+  const seconds = ((daysFromCivil(year, month, day) * 24 + hour) * 60 + minute) * 60 + second
+  return BigInt(seconds) * 1_000_000_000n + BigInt((found[7] ?? '').padEnd(9, '0'))
+}
+
+/** Days since 1970-01-01. @see Howard Hinnant: chrono-Compatible Low-Level Date Algorithms */
+function daysFromCivil(year: number, month: number, day: number): number {
+  const y = month <= 2 ? year - 1 : year
+  const era = Math.floor(y / 400)
+  const yearOfEra = y - era * 400
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1
+  return (
+    era * 146097 +
+    yearOfEra * 365 +
+    Math.floor(yearOfEra / 4) -
+    Math.floor(yearOfEra / 100) +
+    dayOfYear -
+    719468
+  )
+}
