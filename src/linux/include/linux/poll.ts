@@ -1,26 +1,11 @@
 /** Asking a file what it is ready for, and leaving an entry on its wait queues meanwhile. @see include/linux/poll.h */
 
-import type { file, poll_table_struct, wait_queue_head } from '../../../btf/vmlinux.ts'
+import type { file, poll_table_struct } from '../../../btf/vmlinux.ts'
 import { DEFAULT_POLLMASK } from '../../../abi/poll.ts'
+import type { Poll } from '../../fs/poll_wait.ts'
 import type { Kernel } from '../../kernel.ts'
 
-/** `poll_table._qproc`: put an entry on a queue. */
-export type PollQueueProc = (k: Kernel, filp: file, address: wait_queue_head, p: poll_table_struct) => void
-
-/** `file_operations.poll`: the events the file is ready for. */
-export type Poll = (k: Kernel, file: file, wait: poll_table_struct | null) => number
-
-/** Wait on one more queue, unless the caller only asks. @see include/linux/poll.h:poll_wait */
-export function poll_wait(
-  k: Kernel,
-  filp: file,
-  address: wait_queue_head | null,
-  p: poll_table_struct | null,
-): void {
-  if (p === null || address === null) return
-  const queue = p._qproc
-  if (queue !== 0n) k.indirect<PollQueueProc>(queue)(k, filp, address, p)
-}
+export { poll_wait, type Poll, type QueueProc } from '../../fs/poll_wait.ts'
 
 /** @see include/linux/poll.h:poll_does_not_wait */
 export const poll_does_not_wait = (p: poll_table_struct | null): boolean => p === null || p._qproc === 0n
