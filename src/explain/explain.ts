@@ -68,12 +68,27 @@ class Damage {
 
 function assemble(target: Target, subject: Subject): Explanation {
   const { sk, task } = subject
-  const damage = new Damage()
   const owner =
     task === undefined
       ? undefined
       : { pid: task_pid(task), comm: task_comm(task), address: task.$addr as bigint }
-  if (sk === null) return withoutSock(subject, owner)
+  if (sk === null) {
+    const headline = 'a struct socket without a sock: socket() has not finished, or the sock was released'
+    return withoutSock(subject, owner, headline)
+  }
+  const damage = new Damage()
+  const found = damage.attempt('sock', () => describeSock(target, subject, sk, owner, damage), undefined)
+  const headline = 'a sock that cannot be read'
+  return found ?? { ...withoutSock(subject, owner, headline), sk: sk.$addr, damage: damage.lines }
+}
+
+function describeSock(
+  target: Target,
+  subject: Subject,
+  sk: StructRef,
+  owner: Explanation['task'],
+  damage: Damage,
+): Explanation {
   const kind = kindOf(sk)
   const ends = inet_addresses(sk)
   const own = damage.attempt('addresses of devices', () => ownAddresses(target, sk), [])
@@ -103,10 +118,10 @@ function assemble(target: Target, subject: Subject): Explanation {
 
 const NOWHERE = { local: 'none' as Side, remote: 'none' as Side }
 
-function withoutSock(subject: Subject, task: Explanation['task']): Explanation {
+function withoutSock(subject: Subject, task: Explanation['task'], headline: string): Explanation {
   return {
     kind: 'other',
-    headline: 'a struct socket without a sock: socket() has not finished, or the sock was released',
+    headline,
     task,
     fd: subject.fd,
     sk: 0n,
