@@ -10,6 +10,7 @@ import type { Kernel } from '../kernel.ts'
 import { cred_init } from '../kernel/cred.ts'
 import { fork_init, proc_caches_init } from '../kernel/fork.ts'
 import { init_modules } from '../kernel/module/main.ts'
+import '../kernel/module/syscalls.ts'
 import { pid_idr_init } from '../kernel/pid.ts'
 import { init_printk_statics, printk_banner } from '../kernel/printk/printk.ts'
 import { sched_init } from '../kernel/sched/init.ts'
@@ -19,7 +20,13 @@ import { timekeeping_init } from '../kernel/time/timekeeping.ts'
 import { radix_tree_init } from '../lib/xarray.ts'
 import { init_boot_lists } from '../mm/mm_init.ts'
 import { kmem_cache_init } from '../mm/slab.ts'
+import { loopback_net_init } from '../drivers/net/loopback.ts'
+import { net_dev_init } from '../net/core/dev.ts'
 import { net_ns_init } from '../net/core/net_namespace.ts'
+import { skb_init } from '../net/core/skbuff.ts'
+import { inet_init, net_sock_init } from '../net/ipv4/af_inet.ts'
+import { ip_init } from '../net/ipv4/ip_init.ts'
+import { sock_init } from '../net/socket.ts'
 import { security_init } from '../security/security.ts'
 import { init_init_task } from './init_task.ts'
 
@@ -50,4 +57,11 @@ export function start_kernel(k: Kernel): void {
   mnt_init(k)
   signals_init(k)
   syscall_table_init(k)
+  net_sock_init(k)
+  skb_init(k)
+  sock_init(k)
+  net_dev_init(k)
+  ip_init(k)
+  loopback_net_init(k)
+  inet_init(k)
 }

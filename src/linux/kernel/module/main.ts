@@ -30,6 +30,7 @@ import {
   list_empty,
   list_for_each_entry,
 } from '../../../structures/list.ts'
+import { write_module_orc } from '../../arch/x86/kernel/orc.ts'
 import { textSizes } from '../../arch/x86/kernel/text.ts'
 import { do_one_initcall } from '../../init/initcall.ts'
 import type { Kernel } from '../../kernel.ts'
@@ -172,6 +173,7 @@ function place(k: Kernel, definition: ModuleDefinition): LoadedModule & { placem
   if (definition.version !== undefined) mod.version = pointerTo(k, definition.version)
   mod.srcversion = pointerTo(k, definition.srcversion ?? srcversionOf(definition))
   placeParams(k, mod, definition, placement, symbols)
+  unwind_module_init(k, mod, placement)
   return { definition, mod, symbols, strings: placement.strings, placement }
 }
 
@@ -190,6 +192,15 @@ function setLayout(layout: module['core_layout'], area: Placement['core']): void
   layout.text_size = area.textSize
   layout.ro_size = area.roSize
   layout.ro_after_init_size = area.roSize
+}
+
+/** So that stacks can be walked through the module's functions. @see arch/x86/kernel/unwind_orc.c:unwind_module_init */
+function unwind_module_init(k: Kernel, mod: module, { orc, orcIp, functions }: Placement): void {
+  if (orc === 0) return
+  const infos = [...functions.keys()].map(({ kfunc: info }) => info)
+  mod.arch.num_orcs = write_module_orc(k, orcIp, orc, infos)
+  k.mem.setPointer(mod.arch.$vaOf('orc_unwind_ip'), orcIp)
+  k.mem.setPointer(mod.arch.$vaOf('orc_unwind'), orc)
 }
 
 /** The `__param` section, and what the variables hold before any argument. */

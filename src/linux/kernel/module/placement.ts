@@ -8,6 +8,7 @@
 import type { Va } from '../../../base/addr.ts'
 import { align } from '../../../base/addr.ts'
 import { PAGE_SIZE } from '../../../abi/page.ts'
+import { ORC_ROWS_PER_FUNCTION } from '../../arch/x86/kernel/orc.ts'
 import type { Kernel } from '../../kernel.ts'
 import { module_alloc } from '../../mm/vmalloc.ts'
 import type { ModuleDefinition, ModuleFunction, ModuleVariable, ParamType } from './api.ts'
@@ -31,6 +32,9 @@ export interface Placement {
   readonly mod: Va
   /** Of the `struct kernel_param` array; 0 without parameters. */
   readonly kp: Va
+  /** Of `.orc_unwind_ip` and `.orc_unwind`; 0 where stacks are walked by frame pointers. */
+  readonly orcIp: Va
+  readonly orc: Va
   readonly symtab: Va
   readonly initSymtab: Va
   readonly symbols: readonly ModuleSymbol[]
@@ -106,6 +110,7 @@ export function layout_and_allocate(k: Kernel, definition: ModuleDefinition): Pl
     const symbol = { name: `__param_${name}`, offset: kp + i * paramBytes, size: paramBytes, type: 'r' }
     sheet.symbols.push({ ...symbol, section: SECTION.param })
   })
+  const orc = layoutOrc(k, definition, sheet)
   const roSize = pages(sheet.used)
 
   sheet.used = roSize
@@ -131,6 +136,8 @@ export function layout_and_allocate(k: Kernel, definition: ModuleDefinition): Pl
     init: init.area,
     mod: base + mod,
     kp: params.length === 0 ? 0 : base + kp,
+    orcIp: orc === undefined ? 0 : base + orc.ips,
+    orc: orc === undefined ? 0 : base + orc.table,
     symtab: base + symtab,
     initSymtab: init.symtab,
     symbols,
@@ -138,6 +145,21 @@ export function layout_and_allocate(k: Kernel, definition: ModuleDefinition): Pl
     functions,
     strings: new Map([...strings].map(([text, at]) => [text, base + at])),
   }
+}
+
+/** Room for the unwind tables, as many rows as the functions can have. */
+function layoutOrc(
+  k: Kernel,
+  { functions = [], init, exit }: ModuleDefinition,
+  sheet: Sheet,
+): { ips: number; table: number } | undefined {
+  if (k.profile.unwinder !== 'orc') return undefined
+  const count = functions.length + Number(init !== undefined) + Number(exit !== undefined)
+  const rows = count * ORC_ROWS_PER_FUNCTION
+  const ips = align(sheet.used, 4)
+  const table = align(ips + rows * 4, 2)
+  sheet.used = table + rows * k.types.sizeof('orc_entry')
+  return { ips, table }
 }
 
 const pages = (bytes: number): number => align(bytes, PAGE_SIZE)

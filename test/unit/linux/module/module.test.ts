@@ -13,6 +13,7 @@ import {
   module_taints,
   module_users,
 } from '../../../../src/helpers/module.ts'
+import { OrcTables } from '../../../../src/helpers/orc.ts'
 import { readString } from '../../../../src/helpers/kernel.ts'
 import { log_records } from '../../../../src/helpers/printk.ts'
 import type { Kernel } from '../../../../src/linux/kernel.ts'
@@ -150,6 +151,16 @@ describe('insmod', () => {
     expect(insmod(k, definition, args)).toBe(rc)
     expect(names(k)).toEqual(before)
     if (message.source !== '^$') expect(log(k).at(-1)).toMatch(message)
+  })
+
+  test('stacks can be walked through its functions', () => {
+    const k = layeredMachine()
+    insmod(k, test_module)
+    const orc = OrcTables.open(readerOf(k))
+    const at = toVa(k.text(test_function))
+    expect(orc?.find(at)).toMatchObject({ sp_offset: 8, type: 'call' })
+    expect(orc?.find(at + 20)).toMatchObject({ sp_offset: k.stackBytes(test_function.kfunc), type: 'call' })
+    expect(orc?.find(at + 4000)?.type).not.toBe('call')
   })
 
   test('an unknown parameter is only mentioned', () => {

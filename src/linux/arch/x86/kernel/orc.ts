@@ -6,7 +6,7 @@
  */
 
 import { toVa, type Va } from '../../../../base/addr.ts'
-import { kernelFunctions } from '../../../kfunc.ts'
+import { kernelFunctions, type KFunctionInfo } from '../../../kfunc.ts'
 import type { Kernel } from '../../../kernel.ts'
 import { functionSize } from './text.ts'
 
@@ -33,6 +33,29 @@ export function write_orc(k: Kernel): void {
   const rows = orcRows(k)
   const ips = toVa(k.sym('__start_orc_unwind_ip'))
   const table = toVa(k.sym('__start_orc_unwind'))
+  const size = k.types.sizeof('orc_entry')
+  storeRows(k, ips, table, rows)
+  endSymbol(k, '__stop_orc_unwind_ip', ips + rows.length * 4)
+  endSymbol(k, '__stop_orc_unwind', table + rows.length * size)
+  writeLookup(k, rows)
+}
+
+/** Most rows one function has in a module's table. */
+export const ORC_ROWS_PER_FUNCTION = 3
+
+/**
+ * The tables of a module, whose functions are placed already.
+ * @param ips, table where `mod->arch.orc_unwind_ip` and `orc_unwind` point
+ * @returns how many rows there are
+ * @see arch/x86/kernel/unwind_orc.c:unwind_module_init
+ */
+export function write_module_orc(k: Kernel, ips: Va, table: Va, functions: readonly KFunctionInfo[]): number {
+  const rows = sorted(functions.flatMap((info) => functionRows(k, info)))
+  storeRows(k, ips, table, rows)
+  return rows.length
+}
+
+function storeRows(k: Kernel, ips: Va, table: Va, rows: readonly OrcRow[]): void {
   const ipBytes = new DataView(new ArrayBuffer(rows.length * 4))
   rows.forEach(({ ip }, i) => ipBytes.setInt32(i * 4, ip - (ips + i * 4), true))
   k.mem.write(ips, new Uint8Array(ipBytes.buffer))
@@ -46,9 +69,6 @@ export function write_orc(k: Kernel): void {
     entry.type = row.type
     entry.end = row.end ? 1 : 0
   })
-  endSymbol(k, '__stop_orc_unwind_ip', ips + rows.length * 4)
-  endSymbol(k, '__stop_orc_unwind', table + rows.length * size)
-  writeLookup(k, rows)
 }
 
 /** Section ends move with what is in the section. */
@@ -57,24 +77,30 @@ function endSymbol(k: Kernel, name: string, va: Va): void {
 }
 
 function orcRows(k: Kernel): OrcRow[] {
-  const word = k.mem.wordSize
-  const rows: OrcRow[] = []
-  for (const { kfunc: info } of kernelFunctions) {
-    const address = info.module === undefined ? k.textIfAny(info) : undefined
-    if (address === undefined) continue
-    const ip = toVa(address)
-    const end = ip + functionSize(k, ip)
-    if (info.asm) {
-      const regs = info.name.startsWith('entry_') || info.name.startsWith('asm_')
-      const row = { ip, spOffset: 0, spReg: regs ? ORC_REG_SP : ORC_REG_UNDEFINED }
-      rows.push({ ...row, type: regs ? ORC_TYPE_REGS : ORC_TYPE_CALL, end: !regs })
-    } else {
-      const call = { spReg: ORC_REG_SP, type: ORC_TYPE_CALL, end: false }
-      rows.push({ ...call, ip, spOffset: word })
-      if (k.stackBytes(info) > 0) rows.push({ ...call, ip: ip + FRAME_READY, spOffset: k.stackBytes(info) })
-    }
-    rows.push({ ip: end, spOffset: 0, spReg: ORC_REG_UNDEFINED, type: ORC_TYPE_CALL, end: true })
+  const inImage = kernelFunctions.filter(({ kfunc: { module } }) => module === undefined)
+  return sorted(inImage.flatMap(({ kfunc: info }) => functionRows(k, info)))
+}
+
+/** Where a function's frame is: at its first instruction, behind its prologue, and that it ends. */
+function functionRows(k: Kernel, info: KFunctionInfo): OrcRow[] {
+  const address = k.textIfAny(info)
+  if (address === undefined) return []
+  const ip = toVa(address)
+  const end = ip + functionSize(k, ip)
+  const last = { ip: end, spOffset: 0, spReg: ORC_REG_UNDEFINED, type: ORC_TYPE_CALL, end: true }
+  if (info.asm) {
+    const regs = info.name.startsWith('entry_') || info.name.startsWith('asm_')
+    const row = { ip, spOffset: 0, spReg: regs ? ORC_REG_SP : ORC_REG_UNDEFINED }
+    return [{ ...row, type: regs ? ORC_TYPE_REGS : ORC_TYPE_CALL, end: !regs }, last]
   }
+  const call = { spReg: ORC_REG_SP, type: ORC_TYPE_CALL, end: false }
+  const rows: OrcRow[] = [{ ...call, ip, spOffset: k.mem.wordSize }]
+  if (k.stackBytes(info) > 0) rows.push({ ...call, ip: ip + FRAME_READY, spOffset: k.stackBytes(info) })
+  return [...rows, last]
+}
+
+/** By address; where one function ends and the next begins, the beginning counts. */
+function sorted(rows: OrcRow[]): OrcRow[] {
   rows.sort((a, b) => a.ip - b.ip || Number(b.end) - Number(a.end))
   return rows.filter((row, i) => rows[i + 1]?.ip !== row.ip)
 }
