@@ -5,6 +5,7 @@ import { kernelFunctions, kfunc } from '../kfunc.ts'
 // what these files declare is not declared again
 import './apparmor/lsm.ts'
 import './commoncap.ts'
+import './tomoyo.ts'
 import { securityModules } from './lsm-hooks.ts'
 import { LSM_HOOKS } from './hook-names.ts'
 

@@ -11,6 +11,7 @@ import { kstrdup } from '../mm/slab.ts'
 import { apparmor_init } from './apparmor/lsm.ts'
 import './hook-functions.ts'
 import { securityModules, type SecurityModule } from './lsm-hooks.ts'
+import { tomoyo_init } from './tomoyo.ts'
 import { lsm_blobs_init, lsm_cred_alloc, lsm_task_alloc } from './security/blob.ts'
 import { hook_head } from './security/call.ts'
 
@@ -35,6 +36,7 @@ export function security_init(k: Kernel): void {
     if (module !== undefined) addModule(k, module)
   }
   if (k.profile.lsm.includes('apparmor')) apparmor_init(k)
+  if (k.profile.lsm.includes('tomoyo')) tomoyo_init(k)
   k.mem.setPointer(toVa(k.sym('lsm_names'), k.mem.wordSize), kstrdup(k, k.profile.lsm.join(',')))
 }
 

@@ -29,6 +29,7 @@ import { moduleLayout } from '../../../../src/target/module-layout.ts'
 import { validate_list } from '../../../../src/structures/list.ts'
 import { validate_rbtree } from '../../../../src/structures/rbtree.ts'
 import { layeredMachine } from '../../../support/layered-machine.ts'
+import { liveTarget } from '../../../support/live-target.ts'
 import { readerOf } from '../../../support/reader.ts'
 
 /** Run to the end something that does not sleep. */
@@ -172,6 +173,24 @@ describe('insmod', () => {
 
   test('kallsyms_lookup_name is private since 5.7', () => {
     expect(insmod(layeredMachine(), { ...base, imports: ['kallsyms_lookup_name'] })).toBe(-2)
+  })
+})
+
+describe('in a dump', () => {
+  test('the module’s functions have names, and its log lines are there', () => {
+    const k = layeredMachine()
+    insmod(k, test_module)
+    const target = liveTarget(k)
+    const at = toVa(k.text(test_function))
+    expect(target.symbolize(at + 4)).toMatchObject({
+      name: 'test_function',
+      module: 'test_module',
+      offset: 4,
+    })
+    expect([...for_each_module(target)].map(module_name)).toEqual(['test_module'])
+    expect([...log_records(target)].map(({ text }) => text)).toEqual(log(k))
+    expect(target.walk(at).phys).toBe(k.mem.phys(at))
+    target.close()
   })
 })
 

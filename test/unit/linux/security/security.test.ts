@@ -145,6 +145,15 @@ describe('blobs', () => {
     expect(security.security_capable(k, fresh, null, 12)).toBe(-1)
   })
 
+  test('a task is in its maker’s TOMOYO domain', () => {
+    const k = machine()
+    const task = k.ref('task_struct', kmalloc(k, k.types.sizeof('task_struct')))
+    expect(security.security_task_alloc(k, task, 0)).toBe(0)
+    expect(k.mem.word(toVa(task.security) + 56)).toBe(k.sym('tomoyo_kernel_domain'))
+    security.security_task_free(k, task)
+    expect(task.security).toBe(0n)
+  })
+
   test('a file has a label, an inode room for Landlock and BPF', () => {
     const k = machine()
     const file = k.ref('file', kmalloc(k, k.types.sizeof('file')))
