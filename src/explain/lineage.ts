@@ -68,7 +68,12 @@ export function lineage(target: Target, va: Va, beforeRow?: number): Origin[] {
       source: SOURCES[write.kind] ?? 'computed',
       from: write.kind === SourceKind.Memory ? toAddr(write.from + into) : 0n,
       frame: write.kind === SourceKind.Packet ? Math.floor(packet / 65536) : 0,
-      offset: write.kind === SourceKind.Packet ? packet % 65536 : write.from,
+      offset:
+        write.kind === SourceKind.Packet
+          ? packet % 65536
+          : write.kind === SourceKind.Syscall
+            ? write.from
+            : 0,
     })
     if (write.kind !== SourceKind.Memory) break
     at = write.from + into

@@ -132,7 +132,8 @@ function inImage(target: Target, va: Va, size: number): Named | undefined {
   return { object: hit.name, address: toAddr(va - hit.offset), offset: hit.offset, member, alias: undefined }
 }
 
-interface Leaf {
+/** A member at any depth. */
+interface Inside {
   readonly path: string
   readonly from: number
   readonly size: number
@@ -142,44 +143,46 @@ interface Leaf {
 const DEPTH_MAX = 24
 
 /**
- * Path of the innermost member at an offset; of a union's, the one that begins there with that size, else the one
- * that begins there, else the first. Undefined in padding.
+ * Path of the smallest member that holds all of `size` bytes at an offset; of several as small, the outermost and
+ * first. Undefined where only the struct itself does.
  */
 export function memberAt(types: Types, type: StructType, offset: number, size: number): string | undefined {
-  const leaves = [...leavesAt(types, type, '', 0, offset, 0)]
-  const best =
-    leaves.find((leaf) => leaf.from === offset && leaf.size === size) ??
-    leaves.find((leaf) => leaf.from === offset) ??
-    leaves[0]
+  let best: Inside | undefined
+  for (const inside of membersAt(types, type, '', 0, offset, 0)) {
+    const holds = offset + size <= inside.from + inside.size
+    if (holds && (best === undefined || inside.size < best.size)) best = inside
+  }
   return best?.path
 }
 
-function* leavesAt(
+/** Every member an offset lies in, outer ones first; anonymous ones have no path of their own. */
+function* membersAt(
   types: Types,
   of: Type,
   path: string,
   base: number,
   offset: number,
   depth: number,
-): Generator<Leaf> {
+): Generator<Inside> {
   const type = strip(of)
   if (depth > DEPTH_MAX) return
   if (type.kind === 'array') {
     const each = types.sizeof(type.element)
     const index = each === 0 ? 0 : Math.floor((offset - base) / each)
-    if (index < type.length)
-      yield* leavesAt(types, type.element, `${path}[${index}]`, base + index * each, offset, depth + 1)
+    if (index >= type.length) return
+    const element = { path: `${path}[${index}]`, from: base + index * each, size: each }
+    yield element
+    yield* membersAt(types, type.element, element.path, element.from, offset, depth + 1)
     return
   }
-  if (!isStruct(type)) {
-    yield { path, from: base, size: types.sizeof(type) }
-    return
-  }
+  if (!isStruct(type)) return
   for (const member of type.members) {
     const from = base + Math.floor(member.bitOffset / 8)
     const bits = member.bitSize > 0 ? (member.bitOffset % 8) + member.bitSize : types.sizeof(member.type) * 8
-    if (offset < from || offset >= from + Math.ceil(bits / 8)) continue
+    const size = Math.ceil(bits / 8)
+    if (offset < from || offset >= from + size) continue
     const inside = member.name === '' ? path : path === '' ? member.name : `${path}.${member.name}`
-    yield* leavesAt(types, member.type, inside, from, offset, depth + 1)
+    if (member.name !== '') yield { path: inside, from, size }
+    yield* membersAt(types, member.type, inside, from, offset, depth + 1)
   }
 }
