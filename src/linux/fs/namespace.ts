@@ -1,14 +1,7 @@
 /** Mounts: which file system is seen where, and the namespaces that list them. @see fs/namespace.c */
 
 import { toVa, type Va } from '../../base/addr.ts'
-import type {
-  dentry,
-  kmem_cache,
-  mnt_namespace,
-  mount,
-  super_block,
-  vfsmount,
-} from '../../btf/vmlinux.ts'
+import type { dentry, kmem_cache, mnt_namespace, mount, super_block, vfsmount } from '../../btf/vmlinux.ts'
 import { hlist_add_head, INIT_HLIST_NODE } from '../../structures/hlist.ts'
 import { INIT_LIST_HEAD, list_add_tail } from '../../structures/list.ts'
 import { deref } from '../deref.ts'

@@ -2,10 +2,10 @@
 
 import { bannerOf } from '../arch/x86/kernel/image.ts'
 import { syscall_table_init } from '../arch/x86/entry/common.ts'
-import { dcache_init } from '../fs/dcache.ts'
-import { files_init } from '../fs/file_table.ts'
-import { inode_init } from '../fs/inode.ts'
-import { mnt_init } from '../fs/namespace.ts'
+import { tty_init } from '../drivers/tty/pty.ts'
+import { prepare_namespace, vfs_caches_init } from '../fs/mounts.ts'
+import { init_pipe_fs } from '../fs/pipe.ts'
+import '../fs/system_calls.ts'
 import type { Kernel } from '../kernel.ts'
 import { cred_init } from '../kernel/cred.ts'
 import { fork_init, proc_caches_init } from '../kernel/fork.ts'
@@ -15,6 +15,7 @@ import { pid_idr_init } from '../kernel/pid.ts'
 import { init_printk_statics, printk_banner } from '../kernel/printk/printk.ts'
 import { sched_init } from '../kernel/sched/init.ts'
 import { signals_init } from '../kernel/signal.ts'
+import { hrtimers_init } from '../kernel/time/hrtimer.ts'
 import { init_timers } from '../kernel/time/timer.ts'
 import { timekeeping_init } from '../kernel/time/timekeeping.ts'
 import { radix_tree_init } from '../lib/xarray.ts'
@@ -29,6 +30,7 @@ import { ip_init } from '../net/ipv4/ip_init.ts'
 import { sock_init } from '../net/socket.ts'
 import { security_init } from '../security/security.ts'
 import { init_init_task } from './init_task.ts'
+import { rest_init } from './rest_init.ts'
 
 /** What every kernel was started with. */
 const COMMAND_LINE = 'BOOT_IMAGE=/boot/vmlinuz root=/dev/sda1 ro quiet nokaslr'
@@ -43,6 +45,7 @@ export function start_kernel(k: Kernel): void {
   sched_init(k)
   radix_tree_init(k)
   init_timers(k)
+  hrtimers_init(k)
   timekeeping_init(k)
   pid_idr_init(k)
   cred_init(k)
@@ -51,10 +54,7 @@ export function start_kernel(k: Kernel): void {
   init_modules(k)
   security_init(k)
   net_ns_init(k)
-  dcache_init(k)
-  inode_init(k)
-  files_init(k)
-  mnt_init(k)
+  vfs_caches_init(k)
   signals_init(k)
   syscall_table_init(k)
   net_sock_init(k)
@@ -64,4 +64,8 @@ export function start_kernel(k: Kernel): void {
   ip_init(k)
   loopback_net_init(k)
   inet_init(k)
+  init_pipe_fs(k)
+  tty_init(k)
+  prepare_namespace(k)
+  rest_init(k)
 }

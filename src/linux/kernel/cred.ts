@@ -125,3 +125,9 @@ export function becomeUser(k: Kernel, task: task_struct, uid: number, gid: numbe
   }
   commit_creds(k, fresh, task)
 }
+
+/** Who the current task acts as on files. @see include/linux/cred.h:current_fsuid */
+export function current_cred_ids(k: Kernel): { uid: number; gid: number } {
+  const cred = deref(k.current.cred)
+  return { uid: cred.fsuid.val, gid: cred.fsgid.val }
+}

@@ -37,12 +37,12 @@ const state = perKernel<Vmalloc>(() => ({
 export const isVmalloc = (_k: Kernel, va: Va): boolean =>
   (va >= VMALLOC_START && va < VMALLOC_END) || (va >= MODULES_VADDR && va < MODULES_END)
 
-/** @param size bytes; the memory reads as zeros */
-export function vmalloc(k: Kernel, size: number): Va {
+/** @param size bytes; the memory reads as zeros @param align bytes: kernel stacks begin at multiples of their size */
+export function vmalloc(k: Kernel, size: number, align = PAGE_SIZE): Va {
   const vm = state(k)
-  const va = vm.next
+  const va = Math.ceil(vm.next / align) * align
   const pages = Math.ceil(size / PAGE_SIZE)
-  vm.next += (pages + 1) * PAGE_SIZE // a guard page between areas
+  vm.next = va + (pages + 1) * PAGE_SIZE // a guard page between areas
   return mapArea(k, va, pages, PAGE_KERNEL)
 }
 

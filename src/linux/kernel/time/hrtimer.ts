@@ -133,7 +133,11 @@ const hrtimer_wakeup = kfunc('kernel/time/hrtimer.c', function hrtimer_wakeup(k,
 })
 
 /** A sleeper on the running function's stack (`locals: HRTIMER_SLEEPER_BYTES`), armed for `expires`. */
-function startSleeper(k: Kernel, expires: bigint, slackNs: bigint): { timer: hrtimer; fired: () => boolean } {
+export function startSleeper(
+  k: Kernel,
+  expires: bigint,
+  slackNs: bigint,
+): { timer: hrtimer; fired: () => boolean } {
   const timer = k.local('hrtimer')
   const task = k.local('hlist_head')
   hrtimer_init(k, timer)
@@ -169,8 +173,3 @@ export const schedule_hrtimeout_range_clock = kfunc(
   },
   { locals: HRTIMER_SLEEPER_BYTES },
 )
-
-/** Sleep for a time, inlined into do_nanosleep. */
-export function* schedule_hrtimeout_ns(k: Kernel, ns: bigint): Generator<unknown, boolean> {
-  return yield* schedule_hrtimeout_range_clock(k, ktime_get_ns(k) + ns, 0n)
-}

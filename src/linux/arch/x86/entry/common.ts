@@ -1,40 +1,100 @@
 /**
- * A system call's way in: registers saved at the top of the task's kernel stack, the number turned into a
- * function — through the table in memory, or past it on kernels whose dispatch is a switch — and the result back
- * into `regs->ax`.
+ * System calls: from the registers a program left to the handler and back, with all that happens on the way out.
  *
- * @see arch/x86/entry/common.c, arch/x86/entry/entry_64.S
+ * @see arch/x86/entry/common.c, arch/x86/entry/entry_64.S, kernel/entry/common.c
  */
 
-import { toVa } from '../../../../base/addr.ts'
+import { toVa, type Va } from '../../../../base/addr.ts'
 import type { pt_regs } from '../../../../btf/vmlinux.ts'
-import { ENOSYS } from '../../../../abi/errno.ts'
+import {
+  EINTR,
+  ENOSYS,
+  ERESTART_RESTARTBLOCK,
+  ERESTARTNOHAND,
+  ERESTARTNOINTR,
+  ERESTARTSYS,
+} from '../../../../abi/errno.ts'
+import { TIF_NEED_RESCHED } from '../../../../abi/sched.ts'
+import { SA_RESTART } from '../../../../abi/signal.ts'
 import { NR_syscalls, syscalls } from '../../../../abi/syscalls-x86_64.ts'
-import { kernelFunctions, kfunc, type KFunction } from '../../../kfunc.ts'
-import { perKernel, type Kernel } from '../../../kernel.ts'
+import { SourceKind, Sourced } from '../../../../memory/memory.ts'
+import type { Kernel, Thread } from '../../../kernel.ts'
+import { perKernel } from '../../../kernel.ts'
+import { kfunc } from '../../../kfunc.ts'
+import { do_group_exit } from '../../../kernel/exit.ts'
+import { schedule, signal_pending, task_stack_page, test_tsk_flag } from '../../../kernel/sched/core.ts'
+import { get_signal } from '../../../kernel/signal.ts'
+import { task_work_run } from '../../../kernel/task_work.ts'
+import { sleepable, type MaySleep } from '../../../sleepable.ts'
 import { task_pt_regs } from '../kernel/stack.ts'
 
-/** What a handler gives back: a value, or one once it has slept. */
-type Handler = (k: Kernel, regs: pt_regs) => number | bigint | Generator<unknown, number | bigint>
+/** A handler: arguments come in the saved registers. */
+export type SyscallHandler = (k: Kernel, regs: pt_regs) => MaySleep<number | bigint>
 
-const USER_CS = 0x33
-const USER_SS = 0x2b
-const EFLAGS = 0x246
-/** Entering and leaving the kernel, in nanoseconds of virtual time. */
+/** What entering and leaving the kernel costs, in nanoseconds of virtual time. */
 const SYSCALL_NS = 400
+
 /** Registers of the arguments, in order. */
 const ARGUMENTS = ['di', 'si', 'dx', 'r10', 'r8', 'r9'] as const
 
-/** Handlers that are simulated, by the name they have in the kernel. */
-const simulated = perKernel(() => new Map(kernelFunctions.map((f) => [f.kfunc.name, f] as const)))
+/** A system call's argument as it stands in the register. */
+export const syscall_arg = (regs: pt_regs, index: number): bigint =>
+  regs[ARGUMENTS[index] as (typeof ARGUMENTS)[number]]
 
-/**
- * Fill the table: every number leads to its handler's address, gaps to sys_ni_syscall's.
- * @see arch/x86/entry/syscall_64.c
- */
-export function init_sys_call_table(k: Kernel): void {
+/** An argument that is an `int`. */
+export const syscall_int = (regs: pt_regs, index: number): number =>
+  Number(BigInt.asIntN(32, syscall_arg(regs, index)))
+
+/** An argument that is a user address. */
+export const syscall_ptr = (regs: pt_regs, index: number): Va => toVa(syscall_arg(regs, index))
+
+/** An argument as a value that remembers where it came from. */
+export const syscall_sourced = (regs: pt_regs, index: number): Sourced<bigint> =>
+  new Sourced(syscall_arg(regs, index), SourceKind.Syscall, index)
+
+/** What the processor holds of a program when it enters the kernel. */
+export interface UserRegisters {
+  readonly ip: bigint
+  readonly sp: bigint
+  readonly args: readonly bigint[]
+}
+
+/** A signal whose handler has to run in user space before the program goes on. */
+export interface UserSignal {
+  readonly sig: number
+}
+const pendingHandlers = perKernel(() => new Map<Thread, UserSignal[]>())
+
+/** Signals that the program's own handlers must see now; emptied by the call. */
+export function takeHandlers(k: Kernel, thread: Thread): UserSignal[] {
+  const all = pendingHandlers(k)
+  const list = all.get(thread) ?? []
+  all.delete(thread)
+  return list
+}
+
+/** `__x64_sys_NAME` of a number; the table entry when this kernel has one. */
+function handlerOf(k: Kernel, nr: number): SyscallHandler | undefined {
   const table = toVa(k.sym('sys_call_table'), k.mem.wordSize)
-  const none = k.sym('__x64_sys_ni_syscall')
+  if (k.profile.syscallDispatch !== 'switch') {
+    const entry = k.mem.word(table + nr * k.mem.wordSize)
+    if (k.codeAt(entry) === undefined && isKernelText(k, entry)) return undefined
+    return k.indirect<SyscallHandler>(entry)
+  }
+  const name = syscalls[nr]
+  const at = name === undefined ? undefined : k.symbols.get(`__x64_sys_${name}`)
+  return at === undefined ? undefined : (k.codeAt(at) as unknown as SyscallHandler | undefined)
+}
+
+/** A function of the kernel proper: one the simulator lacks answers -ENOSYS; elsewhere is a module's. */
+function isKernelText(k: Kernel, address: bigint): boolean {
+  return address >= k.sym('_text') && address < (k.symbols.get('_end') ?? k.sym('_etext'))
+}
+
+/** @see arch/x86/entry/syscall_64.c:sys_call_table */
+export function syscall_table_init(k: Kernel): void {
+  const table = toVa(k.sym('sys_call_table'), k.mem.wordSize)
+  const none = k.symbols.get('__x64_sys_ni_syscall') ?? k.sym('sys_ni_syscall')
   for (let nr = 0; nr < NR_syscalls; nr++) {
     const name = syscalls[nr]
     const at = name === undefined ? undefined : k.symbols.get(`__x64_sys_${name}`)
@@ -42,88 +102,131 @@ export function init_sys_call_table(k: Kernel): void {
   }
 }
 
-function* finish(result: ReturnType<Handler>): Generator<unknown, number | bigint> {
-  return typeof result === 'object' ? yield* result : result
+/** @see arch/x86/entry/common.c:__x64_sys_ni_syscall */
+export const __x64_sys_ni_syscall = kfunc(
+  'arch/x86/entry/common.c',
+  function __x64_sys_ni_syscall(_k, _regs: pt_regs): number {
+    return -ENOSYS
+  },
+)
+
+function* call(k: Kernel, regs: pt_regs, nr: number): Generator<unknown, void> {
+  const handler = nr >= 0 && nr < NR_syscalls ? handlerOf(k, nr) : undefined
+  const result = handler === undefined ? -ENOSYS : yield* sleepable(handler(k, regs))
+  regs.ax = BigInt.asUintN(64, BigInt(result))
 }
 
-/** A call the simulation has no body for answers as a kernel without it would. */
-function callable(f: KFunction | undefined): Handler {
-  return f === undefined ? () => -ENOSYS : (f as unknown as Handler)
-}
-
-/** Kernels since 6.1.85 do not look at the table: the number is switched on. @see arch/x86/entry/syscall_64.c:x64_sys_call */
+/** The switch over the numbers that replaced the table. @see arch/x86/entry/syscall_64.c:x64_sys_call */
 const x64_sys_call = kfunc(
   'arch/x86/entry/syscall_64.c',
-  function* x64_sys_call(k: Kernel, regs: pt_regs, nr: number): Generator<unknown, number | bigint> {
-    return yield* finish(callable(simulated(k).get(`__x64_sys_${syscalls[nr] ?? 'ni_syscall'}`))(k, regs))
+  function* x64_sys_call(k, regs: pt_regs, nr: number): Generator<unknown, void> {
+    yield* call(k, regs, nr)
   },
   { sibling: true },
 )
 
-function* dispatch(k: Kernel, regs: pt_regs, nr: number): Generator<unknown, number | bigint> {
-  if (nr < 0 || nr >= NR_syscalls) return -ENOSYS
-  if (k.profile.syscallDispatch === 'switch') return yield* x64_sys_call(k, regs, nr)
-  const table = toVa(k.sym('sys_call_table'), k.mem.wordSize)
-  const entry = k.mem.word(table + nr * k.mem.wordSize)
-  return yield* finish(callable(k.codeAt(entry))(k, regs))
-}
-
+/** @see arch/x86/entry/common.c:do_syscall_64 */
 const do_syscall_64 = kfunc(
   'arch/x86/entry/common.c',
-  function* do_syscall_64(k: Kernel, regs: pt_regs, nr: number): Generator<unknown, void> {
-    const result = yield* dispatch(k, regs, nr)
-    regs.ax = BigInt.asUintN(64, BigInt(result))
+  function* do_syscall_64(k, regs: pt_regs, nr: number): Generator<unknown, void> {
+    if (k.profile.syscallDispatch === 'switch') yield* x64_sys_call(k, regs, nr)
+    else yield* call(k, regs, nr)
+    yield* syscall_exit_to_user_mode(k, regs)
   },
 )
 
+/** @see kernel/entry/common.c:syscall_exit_to_user_mode */
+export const syscall_exit_to_user_mode = kfunc(
+  'kernel/entry/common.c',
+  function* syscall_exit_to_user_mode(k, regs: pt_regs): Generator<unknown, void> {
+    yield* exit_to_user_mode_prepare(k, regs)
+  },
+)
+
+/** Everything there is to do before a task is a program again. @see kernel/entry/common.c:exit_to_user_mode_loop */
+const exit_to_user_mode_prepare = kfunc(
+  'kernel/entry/common.c',
+  function* exit_to_user_mode_prepare(k, regs: pt_regs): Generator<unknown, void> {
+    const task = k.current
+    for (;;) {
+      if (task.task_works !== null) yield* task_work_run(k)
+      else if (test_tsk_flag(task, TIF_NEED_RESCHED)) yield* schedule(k)
+      else if (signal_pending(task)) yield* arch_do_signal_or_restart(k, regs)
+      else return
+    }
+  },
+)
+
+/** @see arch/x86/kernel/signal.c:arch_do_signal_or_restart */
+const arch_do_signal_or_restart = kfunc(
+  'arch/x86/kernel/signal.c',
+  function* arch_do_signal_or_restart(k, regs: pt_regs): Generator<unknown, void> {
+    const what = get_signal(k)
+    if (what.kind === 'exit') yield* do_group_exit(k, what.code)
+    if (what.kind !== 'handler') return
+    const result = Number(BigInt.asIntN(64, regs.ax))
+    const restarts =
+      result === -ERESTARTNOINTR || (result === -ERESTARTSYS && (what.flags & SA_RESTART) !== 0)
+    if (isRestart(result) && !restarts) regs.ax = BigInt.asUintN(64, BigInt(-EINTR))
+    const list = pendingHandlers(k).get(k.thread) ?? []
+    pendingHandlers(k).set(k.thread, [...list, { sig: what.sig }])
+  },
+)
+
+const isRestart = (result: number): boolean =>
+  [-ERESTARTSYS, -ERESTARTNOINTR, -ERESTARTNOHAND, -ERESTART_RESTARTBLOCK].includes(result)
+
+/** @see arch/x86/entry/entry_64.S:entry_SYSCALL_64 */
 const entry_SYSCALL_64_after_hwframe = kfunc(
   'arch/x86/entry/entry_64.S',
-  function* entry_SYSCALL_64_after_hwframe(k: Kernel, regs: pt_regs, nr: number): Generator<unknown, void> {
-    yield* do_syscall_64(k, regs, nr)
+  function* entry_SYSCALL_64_after_hwframe(k, nr: number, user: UserRegisters): Generator<unknown, number> {
+    const regs = k.ref('pt_regs', task_pt_regs(k, task_stack_page(k, k.current)))
+    for (;;) {
+      saveRegisters(k, regs, nr, user)
+      k.clock.spend(SYSCALL_NS)
+      yield* do_syscall_64(k, regs, nr)
+      const result = Number(BigInt.asIntN(64, regs.ax))
+      if (!isRestart(result)) return result
+    }
   },
   { asm: true },
 )
 
-/** What the program had in its registers. */
-export interface UserRegisters {
-  readonly ip: bigint
-  readonly sp: bigint
+/** What the entry code pushes. @see arch/x86/entry/calling.h:PUSH_AND_CLEAR_REGS */
+function saveRegisters(_k: Kernel, regs: pt_regs, nr: number, user: UserRegisters): void {
+  ARGUMENTS.forEach((register, i) => {
+    const value = BigInt.asUintN(64, user.args[i] ?? 0n)
+    regs[register] = new Sourced(value, SourceKind.Syscall, i)
+  })
+  regs.orig_ax = BigInt(nr)
+  regs.ax = BigInt.asUintN(64, BigInt(-ENOSYS))
+  regs.ip = user.ip
+  regs.cx = user.ip
+  regs.cs = 0x33n
+  regs.flags = 0x246n
+  regs.r11 = 0x246n
+  regs.sp = user.sp
+  regs.ss = 0x2bn
 }
 
 /**
- * The running program executes `syscall`.
- *
- * @param nr   number of the call
- * @param args up to six words
- * @returns what the kernel left in rax: a negative errno is a negative number
+ * The current task makes a system call.
+ * @returns what the program finds in `rax`: -errno on failure
  */
-export function* enter_syscall(
-  k: Kernel,
-  nr: number,
-  args: readonly bigint[],
-  user: UserRegisters,
-): Generator<unknown, bigint> {
-  const regs = k.ref('pt_regs', task_pt_regs(k, toVa(k.current.stack, k.mem.wordSize)))
-  k.clock.spend(SYSCALL_NS)
-  regs.ss = BigInt(USER_SS)
-  regs.sp = user.sp
-  regs.flags = BigInt(EFLAGS)
-  regs.cs = BigInt(USER_CS)
-  regs.ip = user.ip
-  regs.orig_ax = BigInt(nr)
-  regs.ax = BigInt.asUintN(64, BigInt(-ENOSYS))
-  regs.cx = user.ip
-  regs.r11 = BigInt(EFLAGS)
-  ARGUMENTS.forEach((register, i) => {
-    regs[register] = BigInt.asUintN(64, args[i] ?? 0n)
-  })
-  yield* entry_SYSCALL_64_after_hwframe(k, regs, nr)
-  return BigInt.asIntN(64, regs.ax)
+export function* enterSyscall(k: Kernel, nr: number, user: UserRegisters): Generator<unknown, number> {
+  return yield* entry_SYSCALL_64_after_hwframe(k, nr, user)
 }
 
-/** The `n`-th argument (from 0) of the call `regs` belong to, as a signed number or an exact word. */
-export const syscall_arg = (regs: pt_regs, n: number): bigint => regs[ARGUMENTS[n] ?? 'di']
-export const syscall_int = (regs: pt_regs, n: number): number =>
-  Number(BigInt.asIntN(32, syscall_arg(regs, n)))
-/** An argument that is a user address. */
-export const syscall_ptr = (regs: pt_regs, n: number): number => toVa(syscall_arg(regs, n))
+/** The first way out of the kernel: a new task's. @see arch/x86/entry/entry_64.S:ret_from_fork */
+export const ret_from_fork = kfunc(
+  'arch/x86/entry/entry_64.S',
+  function* ret_from_fork(k): Generator<unknown, void> {
+    const regs = k.ref('pt_regs', task_pt_regs(k, task_stack_page(k, k.current)))
+    regs.ax = 0n
+    yield* syscall_exit_to_user_mode(k, regs)
+  },
+  { asm: true },
+)
+
+/** Where a task's saved user registers lie. */
+export const userRegsVa = (k: Kernel, stack: Va): Va => task_pt_regs(k, stack)

@@ -1,0 +1,8 @@
+/** The files whose system calls a machine must know: a handler is found by its name once its file is loaded. */
+
+import './dup.ts'
+import './fcntl.ts'
+import './read_write.ts'
+import './select.ts'
+import './syscalls.ts'
+import '../kernel/syscalls.ts'
