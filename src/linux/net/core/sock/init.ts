@@ -41,7 +41,7 @@ export const sock_init_data_uid = kfunc(
   function sock_init_data_uid(k, sock: socket | null, sk: sock, uid: number): void {
     sk_init_common(k, sk)
     sk.sk_send_head = null
-    timer_setup(k, sk.sk_timer, null, 0)
+    timer_setup(k, sk.sk_timer, 0n, 0)
     sk.sk_allocation = GFP_KERNEL
     sk.sk_rcvbuf = SK_MEM_DEFAULT
     sk.sk_sndbuf = SK_MEM_DEFAULT

@@ -3,7 +3,7 @@
 import type { Va } from '../../../../base/addr.ts'
 import type { sock, socket } from '../../../../btf/vmlinux.ts'
 import { Sourced, SourceKind } from '../../../../memory/memory.ts'
-import { EDOM, EFAULT, EINVAL, ENOPROTOOPT, EOPNOTSUPP } from '../../../../abi/errno.ts'
+import { EDOM, EFAULT, EINVAL, ENOPROTOOPT, ENOTSUP } from '../../../../abi/errno.ts'
 import { HZ } from '../../../../abi/param.ts'
 import * as SO from '../../../../abi/socket.ts'
 import * as S from '../../../../abi/sock.ts'
@@ -236,19 +236,19 @@ export const sock_common_getsockopt = kfunc(
 
 /** Operations a protocol does not have. */
 export const sock_no_socketpair = kfunc(FILE, function sock_no_socketpair(_k): number {
-  return -EOPNOTSUPP
+  return -ENOTSUP
 })
 export const sock_no_accept = kfunc(FILE, function sock_no_accept(_k): number {
-  return -EOPNOTSUPP
+  return -ENOTSUP
 })
 export const sock_no_listen = kfunc(FILE, function sock_no_listen(_k): number {
-  return -EOPNOTSUPP
+  return -ENOTSUP
 })
 export const sock_no_mmap = kfunc(FILE, function sock_no_mmap(_k): number {
   return -19
 })
 export const sock_no_sendpage = kfunc(FILE, function sock_no_sendpage(_k): number {
-  return -EOPNOTSUPP
+  return -ENOTSUP
 })
 
 /** A value that came in a system call's argument. */

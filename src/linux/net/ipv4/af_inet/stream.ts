@@ -194,7 +194,7 @@ export const inet_accept = kfunc(
 )
 
 /** A socket that sends without having been bound gets a port now. @see net/ipv4/af_inet.c:inet_send_prepare */
-function inet_send_prepare(k: Kernel, sk: sock): number {
+export function inet_send_prepare(k: Kernel, sk: sock): number {
   const inet = inet_sk(k, sk)
   const prot = sk_prot(sk)
   if (inet.inet_num !== 0 || prot.no_autobind === 1 || prot.get_port === 0n) return 0

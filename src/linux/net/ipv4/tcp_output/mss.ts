@@ -107,7 +107,7 @@ export const tcp_select_initial_window = kfunc(
     mss: number,
     clamp: number,
     wscaleOk: boolean,
-    initRcvWnd = 0,
+    initRcvWnd: number = 0,
   ): InitialWindow {
     const { ipv4 } = sock_net(sk)
     const bound = clamp === 0 ? 0xffff * 2 ** TCP_MAX_WSCALE : clamp
