@@ -90,7 +90,7 @@ export function layout_and_allocate(k: Kernel, definition: ModuleDefinition): Pl
       name: 'cleanup_module',
       offset: at,
       size: textBytes(name),
-      type: 't',
+      type: 'T',
       section: SECTION.exit,
     })
   }
@@ -177,7 +177,7 @@ function placeInit(
   const textSize = pages(size)
   const own = (va: Va): ModuleSymbol[] => [
     { name, va, size, type: 't', section: SECTION.init },
-    { name: 'init_module', va, size, type: 't', section: SECTION.init },
+    { name: 'init_module', va, size, type: 'T', section: SECTION.init },
   ]
   const tableBytes = k.types.sizeof('mod_kallsyms')
   const total = pages(textSize + tableBytes + symtabBytes(k, [...own(0), ...core]))

@@ -18,7 +18,7 @@ import {
   desc_reserved,
   desc_reusable,
 } from '../../../abi/printk.ts'
-import type { Kernel } from '../../kernel.ts'
+import { perKernel, type Kernel } from '../../kernel.ts'
 import { kfunc } from '../../kfunc.ts'
 
 const FILE = 'kernel/printk/printk_ringbuffer.c'
@@ -32,7 +32,7 @@ export interface PrbReserved {
   readonly text: Va
 }
 
-/** What the ring's sizes give; read from memory once a message. */
+/** What the ring's sizes and arrays are; they stay as they are made. */
 interface Ring {
   readonly k: Kernel
   readonly rb: printk_ringbuffer
@@ -46,7 +46,18 @@ interface Ring {
   readonly infoSize: number
 }
 
+const rings = perKernel(() => new Map<Va, Ring>())
+
 function ringOf(k: Kernel, rb: printk_ringbuffer): Ring {
+  let ring = rings(k).get(rb.$va)
+  if (ring === undefined) {
+    ring = readRing(k, rb)
+    rings(k).set(rb.$va, ring)
+  }
+  return ring
+}
+
+function readRing(k: Kernel, rb: printk_ringbuffer): Ring {
   return {
     k,
     rb,
@@ -70,10 +81,10 @@ const to_desc = (ring: Ring, id: bigint): prb_desc =>
 const to_info = (ring: Ring, id: bigint): printk_info =>
   ring.k.ref('printk_info', ring.infos + Number(id % ring.count) * ring.infoSize)
 
-/** The rings count in `atomic_long_t`, whose type differs with the word size. */
-const get = (ring: Ring, counter: StructRef): bigint => unsigned(ring, counter.$int('counter'))
+/** The rings count in `atomic_long_t`: one word, whatever its type is called. */
+const get = (ring: Ring, counter: StructRef): bigint => ring.k.mem.word(counter.$va)
 const set = (ring: Ring, counter: StructRef, value: bigint): void =>
-  counter.$set('counter', unsigned(ring, value))
+  ring.k.mem.setWord(counter.$va, unsigned(ring, value))
 
 const stateVar = (ring: Ring, id: bigint): bigint => get(ring, to_desc(ring, id).state_var)
 const stateOf = (ring: Ring, id: bigint): bigint | undefined => {
@@ -104,6 +115,7 @@ export function prb_init(
   rb.desc_ring.$set('infos', arrays.infos)
   rb.text_data_ring.size_bits = textBits
   rb.text_data_ring.$set('data', arrays.text)
+  rings(k).delete(rb.$va)
   const ring = ringOf(k, rb)
   // the count is an unsigned int in C: its negative is extended with zeros
   const id = DESC_ID(ring, BigInt.asUintN(32, -(ring.count + 1n)))

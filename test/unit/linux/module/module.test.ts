@@ -99,7 +99,7 @@ describe('insmod', () => {
     const [read] = readModules(k.mem, layout, toVa(k.sym('modules')))
     const symbols = new Map(read?.symbols.map((symbol) => [symbol.name, symbol]))
     expect(symbols.get('test_function')).toMatchObject({ type: 'T', va: toVa(k.text(test_function)) })
-    expect(symbols.get('cleanup_module')).toMatchObject({ type: 't', va: toVa(k.text(test_exit)) })
+    expect(symbols.get('cleanup_module')).toMatchObject({ type: 'T', va: toVa(k.text(test_exit)) })
     expect(symbols.get('__this_module')?.va).toBe(mod.$va)
     expect(symbols.has('test_init')).toBe(false)
     expect(validate_list(k.mem, toVa(k.sym('modules')))).toEqual({ count: 1, faults: [] })
