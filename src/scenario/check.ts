@@ -2,7 +2,7 @@
 
 import { ipNumber } from '../linux/net/wire/segments.ts'
 import { moduleNames } from './modules.ts'
-import { programNames } from './programs.ts'
+import { programNames, programOf } from './programs.ts'
 import {
   expectations,
   type DeviceSpec,
@@ -82,6 +82,7 @@ function checkProcesses({ processes, cpus, memoryBytes }: Machine, names: Names,
     if (!parents.includes(process.ppid)) {
       complain([...at, 'ppid'], 'UNKNOWN_NAME', `no process ${process.ppid} before this one`)
     }
+    names.use('program', programOf(process.argv), [...at, 'argv', 0])
     if (process.name !== undefined) names.declare('process', process.name, [...at, 'name'])
     if (process.cpu !== undefined) checkCpu(process.cpu, cpus, [...at, 'cpu'], complain)
     checkSizes(process, memoryBytes, at, complain)

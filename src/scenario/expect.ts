@@ -62,7 +62,7 @@ async function failureOf(
   if ('output' in value)
     return textFailure(value, run.programs.output(value.output), `output of ${value.output}`)
   if ('probe' in value) {
-    const lines = run.traces.all().find(({ name }) => name === value.probe)?.lines ?? []
+    const lines = run.traces.rows().find(({ name }) => name === value.probe)?.lines ?? []
     return textFailure(value, lines.join('\n'), `output of probe ${value.probe}`)
   }
   if ('exit' in value) return exitFailure(run, value)

@@ -1,6 +1,8 @@
 /** The grammar of a scenario but for its steps: every key, what it takes, and what it means. */
 
 import { z } from 'zod'
+import { UsageError } from '../base/errors.ts'
+import { parseProbe } from '../linux/kernel/trace/trace_kprobe.ts'
 import { address, data, duration, endpoint, ipv4, mac, name, network, path, pid, port, size, symbol, uid, whole, word } from './fields.ts' // prettier-ignore
 
 const text = z.string().max(100_000)
@@ -109,8 +111,13 @@ export const probeSchema = z
     }),
   ])
   .transform((given) => (typeof given === 'string' ? { probe: given, stack: false } : given))
-  .refine(({ probe }) => /^[pr]:(\w+ )?\w+(\+\d+)?( .*)?$/.test(probe), {
-    error: "expected a probe such as 'p:tcp_v4_send_synack' or 'r:inet_csk_accept child=$retval'",
+  .superRefine(({ probe }, ctx) => {
+    try {
+      parseProbe(probe, 8)
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error
+      ctx.addIssue({ code: 'custom', message: error.message })
+    }
   })
 export type ProbeSpec = z.output<typeof probeSchema>
 

@@ -5,10 +5,12 @@ import { Random } from '../base/random.ts'
 import { createKernel, DEFAULT_BOOT } from '../linux/boot.ts'
 import { e1000_probe } from '../linux/drivers/net/e1000/e1000_main.ts'
 import type { Kernel } from '../linux/kernel.ts'
+import { runUntilIdle } from '../linux/kernel/sched/run.ts'
 import { in_aton } from '../linux/net/ipv4/devinet.ts'
 import { Host } from '../linux/net/wire/host.ts'
 import { findProfile } from '../linux/profile.ts'
 import { macBytes } from './fields.ts'
+import { moduleWords } from './steps/insmod.ts'
 import { reservePins } from './pins.ts'
 import { ScenarioError, type Problem } from './problem.ts'
 import { Run } from './run.ts'
@@ -16,6 +18,8 @@ import type { Scenario } from './scenario.ts'
 
 /** Uptime at the first step, unless the scenario says. */
 const DEFAULT_UPTIME_NS = 10_000_000_000
+/** The module that drives the cards. */
+const DRIVER = 'e1000'
 
 /**
  * Boot it, up to where the first step runs.
@@ -26,14 +30,21 @@ export function startMachine(scenario: Scenario): Run {
   const problems: Problem[] = []
   const pins = reservePins(k, scenario, problems)
   if (problems.length > 0) throw new ScenarioError(scenario.source.path, scenario.source.text, problems)
-  addDevices(k, scenario)
   const run = new Run(scenario, k, addHosts(k, scenario), pins)
   run.rows.push({ name: 'boot', summary: 'the machine boots', line: 1, atNs: 0, endNs: k.clock.nowNs })
+  run.programs.startInit()
+  if (scenario.devices.length > 0) load(run, DRIVER, {})
+  addDevices(k, scenario)
   run.programs.prepare()
-  for (const { params, name } of scenario.modules) run.programs.loadAtBoot(name, params ?? {})
+  for (const { params = {}, name } of scenario.modules) load(run, name, params)
   run.runTo(Math.max(scenario.clock.uptime ?? DEFAULT_UPTIME_NS, k.clock.nowNs))
   for (const probe of scenario.probes) run.addProbe(probe)
   return run
+}
+
+function load(run: Run, name: string, params: Parameters<typeof moduleWords>[0]): void {
+  run.programs.insmod(name, moduleWords(params), {})
+  runUntilIdle(run.k)
 }
 
 function bootKernel(scenario: Scenario): Kernel {

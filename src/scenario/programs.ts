@@ -1,28 +1,267 @@
+/**
+ * The programs of a scenario: started as children of processes that are there, watched for what they write and how
+ * they end, and given what steps type, send and ask of them.
+ */
+
+import { CoredrillError } from '../base/errors.ts'
+import type { task_struct } from '../btf/vmlinux.ts'
+import { SI_USER } from '../abi/signal.ts'
+import { S_IFDIR, S_IFREG } from '../abi/stat.ts'
+import { syscallNumber } from '../abi/syscalls-x86_64.ts'
+import { hangUp, newTerminal, typeInto } from '../linux/drivers/tty/pty.ts'
+import { ensurePath } from '../linux/fs/namei.ts'
+import { find_task_by_vpid } from '../linux/kernel/pid.ts'
+import { runUntilIdle } from '../linux/kernel/sched/run.ts'
+import { send_signal_locked } from '../linux/kernel/signal.ts'
+import type { Program } from '../userland/process.ts'
+import { programs } from '../userland/programs.ts'
+import { spawn, startInit } from '../userland/init.ts'
+import { SyscallQueue, syscallProgram, WAKE_SIGNAL } from '../userland/syscalls.ts'
+import type { ProcessSpec } from './grammar.ts'
+import { Observed } from './observed.ts'
+import { writeContents } from './files.ts'
 import type { Run } from './run.ts'
-const NAMES = ['ncat', 'insmod', 'rmmod', 'bash', 'sleep', 'syscalls']
-export const programNames = (): readonly string[] => NAMES
+import type { SyscallStep } from './steps/syscall.ts'
+
+/** The program that makes the system calls of `syscall` steps. */
+const TESTER = 'syscalls'
+export const programNames = (): string[] => [...Object.keys(programs), TESTER]
+
+/** The program an argument list names: the last part of its path, without a login shell's dash. */
+export const programOf = (argv: readonly string[]): string =>
+  (argv[0]?.split('/').at(-1) ?? '').replace(/^-/, '')
+
+const TESTER_ENTRY = { path: '/usr/bin/syscalls', vszKb: 2460, rssKb: 900 }
+const ENVIRONMENT = [
+  'HOME=/root',
+  'TERM=xterm-256color',
+  'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin',
+]
+
+/** What to start: the fields of a `run` step. */
+export interface StartOptions {
+  readonly argv: readonly string[]
+  readonly name?: string | undefined
+  readonly pid?: number | undefined
+  readonly parent?: string | undefined
+  readonly uid?: number | undefined
+  readonly gid?: number | undefined
+  readonly cwd?: string | undefined
+  readonly tty?: string | undefined
+  readonly cpu?: number | undefined
+  readonly vsz?: number | undefined
+  readonly rss?: number | undefined
+  readonly stdin?: 'closed' | 'tty' | undefined
+}
+
+/** A program of the scenario. */
+interface Started {
+  readonly name: string
+  readonly pid: number
+  readonly argv: readonly string[]
+  readonly observed: Observed
+  /** terminal behind its standard input, by number */
+  readonly terminal: number | undefined
+  readonly cwd: string
+  /** orders of the program `syscalls` */
+  readonly queue: SyscallQueue | undefined
+}
+
+/** A program as the dump's `programs` section has it. */
+export interface ProgramRow {
+  readonly name: string
+  readonly pid: number
+  readonly argv: readonly string[]
+  readonly stdout: string
+  readonly stderr: string
+  readonly exit: { readonly status: number; readonly signal: number } | null
+}
+
 export class Programs {
-  readonly run: Run
+  private readonly run: Run
+  private readonly started: Started[] = []
+  private readonly results = new Map<string, bigint>()
+
   constructor(run: Run) {
     this.run = run
   }
-  prepare(): void {}
-  loadAtBoot(_name: string, _params: object): void {}
-  start(_p: unknown): void {}
-  systemCall(_p: unknown): void {}
-  type(_process: string, _data: Uint8Array): void {}
-  closeStdin(_process: string): void {}
-  kill(_process: string, _signal: number): void {}
-  pidOf(_name: string): number {
-    return 0
+
+  /** The first process. */
+  startInit(): void {
+    startInit(this.run.k)
   }
-  output(_name: string): string {
-    return ''
+
+  /** What is there before the first step: files, processes. */
+  prepare(): void {
+    const { k, scenario } = this.run
+    for (const [path, file] of scenario.files) {
+      const mode = file.mode ?? (file.kind === 'dir' ? 0o755 : 0o644)
+      const { dentry } = ensurePath(k, path, (file.kind === 'dir' ? S_IFDIR : S_IFREG) | mode)
+      if (dentry.d_inode !== null) writeContents(k, dentry.d_inode, file)
+    }
+    for (const process of scenario.processes) this.prepareProcess(process)
   }
-  exitOf(_name: string): { status: number; signal: number } | undefined {
-    return undefined
+
+  private prepareProcess(process: ProcessSpec): void {
+    for (const pin of process.pins ?? []) this.run.arm(pin)
+    const { ppid, name, pid, ...rest } = process
+    this.launch({ ...rest, pid, name: name ?? `pid-${pid}` }, ppid, process.tty !== undefined)
+    runUntilIdle(this.run.k)
   }
-  rows(): object[] {
-    return []
+
+  /** A program begins. */
+  start(options: StartOptions): void {
+    const parent = options.parent === undefined ? undefined : this.find(options.parent)
+    this.launch(options, parent?.pid ?? 1, false, parent)
   }
+
+  private launch(options: StartOptions, ppid: number, session: boolean, parent?: Started): void {
+    const { k } = this.run
+    const program = programOf(options.argv)
+    const queue = program === TESTER ? new SyscallQueue() : undefined
+    const entry = programs[program] ?? TESTER_ENTRY
+    const body = queue === undefined ? programs[program]?.make(options.argv) : syscallProgram(queue)
+    if (body === undefined) this.run.fail(`no program ${program}`)
+    const tty = ttyNumber(options.tty)
+    const observed = new Observed(k)
+    const [word = ''] = options.argv
+    const task: task_struct = spawn(k, {
+      image: {
+        path: word.startsWith('/') ? word : entry.path,
+        argv: options.argv,
+        envp: ENVIRONMENT,
+        vszKb: options.vsz === undefined ? entry.vszKb : Math.floor(options.vsz / 1024),
+        rssKb: options.rss === undefined ? entry.rssKb : Math.floor(options.rss / 1024),
+      },
+      program: observed.wrap(redirected(body, options.stdin === 'closed')),
+      ppid,
+      session,
+      ...(options.pid !== undefined && { pid: options.pid }),
+      ...(options.cpu !== undefined && { cpu: options.cpu }),
+      ...(options.uid !== undefined && { uid: options.uid, gid: options.gid ?? options.uid }),
+      ...(options.cwd !== undefined && { cwd: options.cwd }),
+      ...(tty !== undefined && { tty }),
+    })
+    observed.follow(task.pid)
+    this.started.push({
+      name: options.name ?? `${program}-${task.pid}`,
+      pid: task.pid,
+      argv: options.argv,
+      observed,
+      terminal: options.stdin === 'closed' ? undefined : (tty ?? parent?.terminal),
+      cwd: options.cwd ?? parent?.cwd ?? '/',
+      queue,
+    })
+  }
+
+  /** insmod FILE with its parameters; the file is put into the directory of whoever runs it. */
+  insmod(module: string, params: readonly string[], options: Omit<StartOptions, 'argv'>): void {
+    const parent = options.parent === undefined ? undefined : this.find(options.parent)
+    const folder = parent?.cwd ?? '/root'
+    ensurePath(this.run.k, `${folder}/${module}.ko`.replace('//', '/'), S_IFREG | 0o644)
+    const file = parent === undefined ? `${folder}/${module}.ko` : `${module}.ko`
+    this.run.refusals.watchModule(module)
+    this.start({ ...options, argv: ['insmod', file, ...params] })
+  }
+
+  private find(name: string): Started {
+    return this.started.findLast((s) => s.name === name) ?? this.run.fail(`no process ${name}`)
+  }
+
+  pidOf(name: string): number {
+    return this.find(name).pid
+  }
+
+  /** Everything it wrote to standard output. */
+  output(name: string): string {
+    return this.find(name).observed.stdout
+  }
+
+  /** How it ended; undefined while it has not. */
+  exitOf(name: string): { status: number; signal: number } | undefined {
+    return this.find(name).observed.exit
+  }
+
+  /** Bytes on the terminal behind its standard input. */
+  type(name: string, bytes: Uint8Array): void {
+    typeInto(this.run.k, newTerminal(this.run.k, this.terminalOf(name)), bytes)
+  }
+
+  closeStdin(name: string): void {
+    hangUp(this.run.k, newTerminal(this.run.k, this.terminalOf(name)))
+  }
+
+  private terminalOf(name: string): number {
+    return this.find(name).terminal ?? this.run.fail(`${name} has no terminal to type at`)
+  }
+
+  /** A signal from outside, as from the first process. */
+  kill(name: string, signal: number): void {
+    const { k } = this.run
+    const task = find_task_by_vpid(k, this.pidOf(name))
+    if (task === null) this.run.fail(`${name} has ended`)
+    send_signal_locked(k, signal, { code: SI_USER, pid: 1, uid: 0 }, task, true)
+  }
+
+  /** A system call by a process that runs `syscalls`. */
+  systemCall({ process, call, args, result, expect }: SyscallStep): void {
+    const { queue } = this.find(process)
+    if (queue === undefined) this.run.fail(`${process} does not run the program ${TESTER}`)
+    if (queue.busy) this.run.fail(`${process} is still in its last system call`)
+    const nr = typeof call === 'bigint' ? Number(call) : syscallNumber(call)
+    if (nr < 0) this.run.fail(`no system call ${String(call)}`)
+    const order = { nr, args: args.map((arg) => this.argument(arg)), result: undefined as number | undefined }
+    queue.orders.push(order)
+    this.kill(process, WAKE_SIGNAL)
+    runUntilIdle(this.run.k)
+    const value = order.result === undefined ? undefined : BigInt(order.result)
+    if (result !== undefined && value !== undefined) this.results.set(result, value)
+    if (expect === undefined || value === expect) return
+    this.run.fail(
+      value === undefined ? 'the call has not returned' : `the call returned ${value}, not ${expect}`,
+    )
+  }
+
+  private argument(arg: SyscallStep['args'][number]): bigint | Uint8Array {
+    if (typeof arg === 'bigint') return arg
+    if ('bytes' in arg) return arg.bytes
+    if ('buffer' in arg) return new Uint8Array(Number(arg.buffer))
+    if ('result' in arg) return this.results.get(arg.result) ?? this.run.fail(`no result ${arg.result}`)
+    const bytes = Buffer.alloc(16)
+    bytes.writeUInt16LE(2, 0)
+    bytes.writeUInt16BE(arg.sockaddr.port, 2)
+    bytes.set(arg.sockaddr.ip.split('.').map(Number), 4)
+    return new Uint8Array(bytes)
+  }
+
+  rows(): ProgramRow[] {
+    return this.started.map(({ name, pid, argv, observed }) => ({
+      name,
+      pid,
+      argv,
+      stdout: observed.stdout,
+      stderr: observed.stderr,
+      exit: observed.exit ?? null,
+    }))
+  }
+}
+
+/** `< /dev/null` */
+function redirected(body: Program, closed: boolean): Program {
+  if (!closed) return body
+  return function* (p) {
+    const fd = yield* p.open('/dev/null', 0)
+    yield* p.syscall('dup2', fd, 0)
+    yield* p.close(fd)
+    return yield* body(p)
+  }
+}
+
+/** `/dev/pts/2` → 2 */
+function ttyNumber(path: string | undefined): number | undefined {
+  if (path === undefined) return undefined
+  const found = /^\/dev\/pts\/(\d+)$/.exec(path)
+  if (found === null)
+    throw new CoredrillError('SCENARIO', `${path} cannot be a terminal here: use /dev/pts/N`)
+  return Number(found[1])
 }

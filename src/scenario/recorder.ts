@@ -109,7 +109,7 @@ function sectionsOf(run: Run): Map<string, Uint8Array> {
     ['functions', json(kernelFunctions.map(({ kfunc }) => ({ name: kfunc.name, file: kfunc.file })))],
     ['packets', pcapOf(frames, k.clock.bootWallNs)],
     ['frames', json(frames.map(frameRow))],
-    ['traces', json(run.traces.all())],
+    ['traces', json(run.traces.rows())],
     ['refusals', json(run.refusals.all)],
     ['programs', json(run.programs.rows())],
   ])

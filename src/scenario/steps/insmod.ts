@@ -20,11 +20,12 @@ export const insmod = defineStep({
     if (params.name !== undefined) check.declare('process', params.name, ['name'])
   },
   run: (run, { module, params, name, parent }) => {
-    const words = Object.entries(params).map(([key, value]) => `${key}=${moduleValue(value)}`)
-    run.programs.start({ name, parent, argv: ['insmod', `${module}.ko`, ...words], stopped: false })
+    run.programs.insmod(module, moduleWords(params), { name, parent })
   },
 })
 
-/** A parameter as it stands on insmod's command line. */
-export const moduleValue = (value: string | bigint | boolean): string =>
-  typeof value === 'boolean' ? (value ? 'Y' : 'N') : String(value)
+/** Parameters as they stand on insmod's command line. */
+export const moduleWords = (params: Readonly<Record<string, string | bigint | boolean>>): string[] =>
+  Object.entries(params).map(
+    ([key, value]) => `${key}=${typeof value === 'boolean' ? ('NY'[Number(value)] ?? '') : value}`,
+  )

@@ -20,6 +20,6 @@ export const rmmod = defineStep({
   },
   run: (run, params) => {
     const { module, ...rest } = typeof params === 'string' ? { module: params } : params
-    run.programs.start({ ...rest, argv: ['rmmod', module], stopped: false })
+    run.programs.start({ ...rest, argv: ['rmmod', module] })
   },
 })

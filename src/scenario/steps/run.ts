@@ -1,8 +1,9 @@
 /** A program is started: forked from a process that is there, then executed. */
 
 import { z } from 'zod'
-import { data, name, pid } from '../fields.ts'
+import { name, pid } from '../fields.ts'
 import { processFields } from '../grammar.ts'
+import { programOf } from '../programs.ts'
 import { defineStep } from '../step.ts'
 
 export const run = defineStep({
@@ -15,12 +16,9 @@ export const run = defineStep({
     parent: name.optional().describe('the process that forks; pid 1 when left out'),
     ...processFields,
     stdin: z
-      .union([z.literal('closed'), z.literal('tty'), z.strictObject({ data })])
+      .enum(['closed', 'tty'])
       .optional()
-      .describe(
-        '`closed`: end of file at once; `tty`: what `type` steps type; or some bytes, then end of file',
-      ),
-    stopped: z.boolean().default(false).describe('it gets SIGSTOP once it sleeps for the first time'),
+      .describe('`closed`: end of file at once, as with `< /dev/null`; `tty`: its terminal'),
   }),
   check: (params, check) => {
     check.use('program', programOf(params.argv), ['argv', 0])
@@ -29,6 +27,3 @@ export const run = defineStep({
   },
   run: (run, params) => run.programs.start(params),
 })
-
-/** The last part of the path a program is called by. */
-export const programOf = (argv: readonly string[]): string => argv[0]?.split('/').at(-1) ?? ''
