@@ -6,15 +6,11 @@
  * @remarks descriptor rings are the card's own business here: they are not laid out in memory
  */
 
-import { InvariantError } from '../../../../base/errors.ts'
 import type { napi_struct, net_device, sk_buff } from '../../../../btf/vmlinux.ts'
 import { CHECKSUM_PARTIAL, CHECKSUM_UNNECESSARY, ETH_HLEN } from '../../../../abi/if.ts'
 import { SourceKind } from '../../../../memory/memory.ts'
 import { common_interrupt } from '../../../arch/x86/kernel/irq.ts'
 import { kfunc } from '../../../kfunc.ts'
-import { defineModule } from '../../../kernel/module/api.ts'
-import { find_module, load_module } from '../../../kernel/module/main.ts'
-import { atomically } from '../../../sleepable.ts'
 import type { Kernel } from '../../../kernel.ts'
 import { kzalloc } from '../../../mm/slab.ts'
 import {
@@ -57,7 +53,7 @@ function ring(k: Kernel, dev: net_device): Frame[] {
 }
 
 /** Find the card, make its device, give it its address. @see e1000_main.c:e1000_probe */
-const probe = kfunc(
+export const e1000_probe = kfunc(
   FILE,
   function e1000_probe(k: Kernel, config: E1000Config): net_device {
     const napiOffset = 64
@@ -146,31 +142,5 @@ function finishChecksum(skb: sk_buff, bytes: Uint8Array, dataOffset: number): vo
   new DataView(bytes.buffer, bytes.byteOffset).setUint16(at, sum === 0 ? 0xffff : sum, true)
 }
 
-const e1000_init_module = kfunc(
-  FILE,
-  function e1000_init_module(): number {
-    return 0
-  },
-  MODULE,
-)
-const e1000_exit_module = kfunc(FILE, function e1000_exit_module(): void {}, MODULE)
-
-const e1000 = defineModule({
-  name: 'e1000',
-  license: 'GPL v2',
-  author: 'Intel Corporation, <linux.nics@intel.com>',
-  description: 'Intel(R) PRO/1000 Network Driver',
-  intree: true,
-  functions: [probe, e1000_intr, e1000_clean, e1000_xmit_frame],
-  init: e1000_init_module,
-  exit: e1000_exit_module,
-})
-
-/** The machine has such a card: load its driver if that is not there yet, and let it find the card. */
-export function e1000_probe(k: Kernel, config: E1000Config): net_device {
-  if (find_module(k, 'e1000') === null) {
-    const error = atomically(load_module(k, e1000, ''))
-    if (error !== 0) throw new InvariantError(`the e1000 driver does not load: ${error}`)
-  }
-  return probe(k, config)
-}
+/** What the module loader places in memory. */
+export const e1000_functions = [e1000_probe, e1000_intr, e1000_clean, e1000_xmit_frame]
