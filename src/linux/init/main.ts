@@ -20,11 +20,13 @@ import { init_timers } from '../kernel/time/timer.ts'
 import { timekeeping_init } from '../kernel/time/timekeeping.ts'
 import { radix_tree_init } from '../lib/xarray.ts'
 import { init_boot_lists } from '../mm/mm_init.ts'
+import { alloc_node_data } from '../mm/numa.ts'
 import { kmem_cache_init } from '../mm/slab.ts'
 import { loopback_net_init } from '../drivers/net/loopback.ts'
 import { net_dev_init } from '../net/core/dev.ts'
 import { net_ns_init } from '../net/core/net_namespace.ts'
 import { skb_init } from '../net/core/skbuff.ts'
+import { inet6_init } from '../net/ipv6/af_inet6.ts'
 import { inet_init, net_sock_init } from '../net/ipv4/af_inet.ts'
 import { ip_init } from '../net/ipv4/ip_init.ts'
 import { sock_init } from '../net/socket.ts'
@@ -38,6 +40,7 @@ const COMMAND_LINE = 'BOOT_IMAGE=/boot/vmlinuz root=/dev/sda1 ro quiet nokaslr'
 /** @see init/main.c:start_kernel */
 export function start_kernel(k: Kernel): void {
   init_boot_lists(k)
+  alloc_node_data(k)
   init_printk_statics(k)
   init_init_task(k)
   printk_banner(k, bannerOf(k.profile), COMMAND_LINE)
@@ -64,6 +67,7 @@ export function start_kernel(k: Kernel): void {
   ip_init(k)
   loopback_net_init(k)
   inet_init(k)
+  inet6_init(k)
   init_pipe_fs(k)
   tty_init(k)
   prepare_namespace(k)

@@ -75,13 +75,14 @@ export function newTerminal(k: Kernel, index: number): Terminal {
     output: () => undefined,
   }
   terminals(k).set(index, terminal)
-  terminalPlace(k, index)
+  devpts_pty_new(k, index)
   return terminal
 }
 
-/** Its directory entry. */
-export const terminalPlace = (k: Kernel, index: number): Place =>
-  ensurePath(k, `/dev/pts/${index}`, S_IFCHR | 0o620, MKDEV(UNIX98_PTY_SLAVE_MAJOR, index))
+/** Its directory entry. @see fs/devpts/inode.c:devpts_pty_new */
+export const devpts_pty_new = kfunc('fs/devpts/inode.c', function devpts_pty_new(k, index: number): Place {
+  return ensurePath(k, `/dev/pts/${index}`, S_IFCHR | 0o620, MKDEV(UNIX98_PTY_SLAVE_MAJOR, index))
+})
 
 /** Somebody types. */
 export function typeInto(k: Kernel, terminal: Terminal, bytes: Uint8Array): void {
