@@ -21,7 +21,7 @@ export interface Profile {
   readonly preemptCount: boolean
   /** The security modules in the order in which their hooks are called, as /sys/kernel/security/lsm has them. */
   readonly lsm: readonly string[]
-  /** Sizes of functions where they differ from the layout's. */
+  /** Sizes of functions where they differ from the layout's, or of functions the layout has inlined. */
   readonly functionSizes: Readonly<Record<string, number>>
   /** Offset behind a call: `caller>callee` to bytes from the caller's start. */
   readonly returnOffsets: Readonly<Record<string, number>>
@@ -65,6 +65,11 @@ export const profiles: readonly Profile[] = [
       inet_csk_complete_hashdance: 0x320,
       tcp_check_req: 0x620,
       inet_accept: 0x170,
+      // not inlined in this kernel
+      __sys_accept4_file: 0xb0,
+      cpuidle_idle_call: 0x1d0,
+      __sys_accept4_file: 0x60,
+      cpuidle_idle_call: 0x150,
     },
     returnOffsets: {
       'tcp_check_req>inet_csk_complete_hashdance': 0x1ae,

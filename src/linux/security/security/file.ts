@@ -52,7 +52,7 @@ export const security_file_receive = intHook<[file: file]>('file_receive')
 export const security_file_open = intHook<[file: file]>('file_open')
 export const security_file_mprotect =
   intHook<[vma: vm_area_struct, reqprot: number, prot: number]>('file_mprotect')
-export const security_file_truncate = intHook<[file: file]>('path_truncate')
+export const security_path_truncate = intHook<[path: path]>('path_truncate')
 export const security_mmap_addr = intHook<[addr: bigint]>('mmap_addr')
 export const security_mmap_file =
   intHook<[file: file | null, reqprot: number, prot: number, flags: number]>('mmap_file')

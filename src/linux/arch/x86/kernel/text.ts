@@ -18,7 +18,7 @@ export const textSizes = perKernel(() => new Map<Va, number>())
 
 /**
  * The layout's symbols as this profile has them: functions whose size differs move to where there is room,
- * so that the next symbol still says how long they are.
+ * so that the next symbol still says how long they are; functions the layout has not are put there too.
  */
 export function symbolsOf(symbols: readonly LayoutSymbol[], profile: Profile): readonly LayoutSymbol[] {
   let made = resizedSymbols.get(profile)
@@ -37,22 +37,26 @@ function resize(symbols: readonly LayoutSymbol[], profile: Profile): readonly La
   const kept = symbols.filter(({ name }) => !(name in profile.functionSizes))
   const taken = new Set<number>()
   for (const [name, size] of resized) {
-    const original = symbols.find((symbol) => symbol.name === name)
-    if (original === undefined) continue
+    // a function the layout's kernel has inlined is put where there is room, too
+    const original = symbols.find((symbol) => symbol.name === name) ?? newSymbol(symbols, name)
     // a filler marks the end of its neighbour: behind it lies text nobody asked for
     const index = kept.findIndex((s, i) => {
       const next = kept[i + 1]
-      return (
-        s.filler && !taken.has(i) && /^[tT]$/.test(s.type) && next !== undefined && s.address > original.address &&
-        next.address - s.address > BigInt(size + 64)
-      ) // prettier-ignore
+      if (!s.filler || taken.has(i) || !/^[tT]$/.test(s.type) || next === undefined) return false
+      return s.address > original.address && next.address - s.address > BigInt(size + 64)
     })
-    if (index < 0) continue
+    const next = kept[index + 1]
+    if (index < 0 || next === undefined) continue
     taken.add(index)
-    const next = kept[index + 1] as LayoutSymbol
     kept.push({ ...original, address: next.address - BigInt(size), size })
   }
   return kept.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0))
+}
+
+/** A static function of the kernel's text. */
+function newSymbol(symbols: readonly LayoutSymbol[], name: string): LayoutSymbol {
+  const start = symbols.find((symbol) => symbol.name === '_stext')?.address ?? 0n
+  return { name, address: start, type: 't', size: 0, filler: false }
 }
 
 /** Bytes of a function; 64 when nothing tells. */
