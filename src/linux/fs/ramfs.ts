@@ -9,7 +9,7 @@ import { copy_from_iter, copy_to_iter, iov_iter_count } from '../lib/iov_iter.ts
 import { stamp } from './libfs.ts'
 import { eachPage } from './pagecache.ts'
 
-const fileOf = (iocb: kiocb): file => deref(iocb.ki_filp as file | null)
+const fileOf = (iocb: kiocb): file => deref(iocb.ki_filp)
 
 /** @see mm/filemap.c:generic_file_read_iter */
 export const generic_file_read_iter = kfunc(

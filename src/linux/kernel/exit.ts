@@ -23,7 +23,7 @@ import { exit_files } from '../fs/file.ts'
 import { fput } from '../fs/file_table.ts'
 import { exit_fs } from '../fs/fs_struct.ts'
 import { bump } from '../fs/inode.ts'
-import type { Kernel } from '../kernel.ts'
+import { perKernel, type Kernel } from '../kernel.ts'
 import { kfunc } from '../kfunc.ts'
 import { mmput } from '../mm/mm_struct.ts'
 import { put_user } from '../lib/usercopy.ts'
@@ -47,6 +47,9 @@ const exit_mm = kfunc('kernel/exit.c', function exit_mm(k) {
   k.mem.userPages = null
   mmput(k, mm, (file: file) => fput(k, file))
 })
+
+/** How each process ended, by pid, as wait(2) has it: for whoever records the machine; the kernel never looks. */
+export const exits = perKernel(() => new Map<number, number>())
 
 /** Tell those who wait for the address space. @see kernel/fork.c:mm_release */
 export function mm_release(k: Kernel): void {
@@ -94,6 +97,7 @@ export const do_exit = kfunc('kernel/exit.c', function* do_exit(k, code: number)
   if (task.pid === 1) throw new InvariantError('Attempted to kill init!')
   task.flags = task.flags | PF_EXITING
   task.exit_code = code
+  exits(k).set(task.pid, code)
   const signal = deref(task.signal)
   signal.live.counter = signal.live.counter - 1
   exit_mm(k)

@@ -124,7 +124,7 @@ function setVmas(k: Kernel, mm: mm_struct, all: vm_area_struct[]): void {
   const ranges = all.map((vma) => ({
     first: vma.vm_start,
     last: vma.vm_end - 1n,
-    entry: vma.$addr as bigint,
+    entry: vma.$addr,
   }))
   s.nodes.set(mm.$va, mt_build(k.types, k.mem, mm.mm_mt.$va, ranges, nodes))
   for (const node of old) nodes.free(node)

@@ -56,9 +56,17 @@ export function faultIn(k: Kernel, mm: mm_struct, va: Va, size: number): number 
     const vma = find_vma(k, mm, at)
     if (vma === undefined) return Math.max(0, at - va)
     mapUserPage(k, mm, at, protOf(vma.vm_flags))
-    count(mm)
+    if (pages.size > rss(mm)) count(mm)
   }
   return size
+}
+
+/** Resident pages as the address space says. */
+function rss(mm: mm_struct): number {
+  const counts = mm.rss_stat.count
+  return Array.from({ length: counts.length }, (_, i) => Number(counts.ref(i)?.$int('counter') ?? 0)).reduce(
+    (a, b) => a + b,
+  )
 }
 
 /** Anonymous pages touched beyond those the address space was made with. */

@@ -20,7 +20,7 @@ const STEPS_MAX = 50_000_000
 export function runUntil(k: Kernel, ns: number): void {
   run(k, ns, () => false)
   k.clock.moveTo(ns)
-  chargeAll(k)
+  rest(k)
 }
 
 /**
@@ -33,13 +33,21 @@ export function runUntilIdle(k: Kernel, quietNs = 50_000_000): void {
     if (!runOnce(k, limit)) break
     if (steps > STEPS_MAX) throw new InvariantError('the machine does not come to rest')
   }
+  rest(k)
+}
+
+/** Between runs the boot processor is the one that executes, and the accounts are up to date. */
+function rest(k: Kernel): void {
   chargeAll(k)
+  k.cpu = k.cpus[0] as Cpu
+  loadUserPages(k)
+  k.mem.journal.site = 0
 }
 
 /** Run until `done` says so, or until nothing can happen before `limitNs`. @returns whether it did */
 export function runUntilDone(k: Kernel, done: () => boolean, limitNs = Infinity): boolean {
   run(k, limitNs, done)
-  chargeAll(k)
+  rest(k)
   return done()
 }
 

@@ -50,6 +50,11 @@ export function current_time(k: Kernel): { tv_sec: bigint; tv_nsec: bigint } {
   return { tv_sec: now / NSEC_PER_SEC, tv_nsec: now % NSEC_PER_SEC }
 }
 
+/** `jiffies_64` as it is linked. @see kernel/time/timer.c */
+export function init_jiffies(k: Kernel): void {
+  k.mem.setU64(state(k).jiffies, INITIAL_JIFFIES)
+}
+
 /** Start the clocks and keep them going. @see kernel/time/timekeeping.c:timekeeping_init */
 export function timekeeping_init(k: Kernel): void {
   const { keeper } = state(k)

@@ -26,7 +26,7 @@ import { perKernel, type Kernel } from '../../kernel.ts'
 import { kfunc } from '../../kfunc.ts'
 import { schedule, wake_up_process } from '../sched/core.ts'
 import { open_softirq, raise_softirq, TIMER_SOFTIRQ } from '../softirq.ts'
-import { jiffies, nsOfJiffy } from './timekeeping.ts'
+import { init_jiffies, jiffies, nsOfJiffy } from './timekeeping.ts'
 
 /** `timer_list.function` */
 export type TimerFunction = (k: Kernel, timer: timer_list) => void
@@ -348,6 +348,7 @@ export const schedule_timeout = kfunc(
 
 /** Empty wheels on every CPU. @see kernel/time/timer.c:init_timers */
 export function init_timers(k: Kernel): void {
+  init_jiffies(k)
   for (const { id } of k.cpus) {
     for (const which of [BASE_STD, BASE_DEF]) {
       const base = baseOf(k, id, which)
