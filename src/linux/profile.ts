@@ -68,8 +68,6 @@ export const profiles: readonly Profile[] = [
       // not inlined in this kernel
       __sys_accept4_file: 0xb0,
       cpuidle_idle_call: 0x1d0,
-      __sys_accept4_file: 0x60,
-      cpuidle_idle_call: 0x150,
     },
     returnOffsets: {
       'tcp_check_req>inet_csk_complete_hashdance': 0x1ae,
