@@ -2,7 +2,6 @@
 
 import type { Va } from '../../../../base/addr.ts'
 import type { inet_bind2_bucket, inet_bind_bucket, sock } from '../../../../btf/vmlinux.ts'
-import { AF_INET6 } from '../../../../abi/socket.ts'
 import { TCP_LISTEN, TCP_TIME_WAIT } from '../../../../abi/tcp_states.ts'
 import { hlist_empty, hlist_for_each, hlist_for_each_entry } from '../../../../structures/hlist.ts'
 import { deref } from '../../../deref.ts'
@@ -22,6 +21,7 @@ import {
   ipv4_portaddr_hash,
   tcp_hashinfo,
 } from '../inet_hashtables.ts'
+import { inet_rcv_saddr_equal } from './rcv_saddr.ts'
 
 const FILE = 'net/ipv4/inet_connection_sock.c'
 
@@ -33,20 +33,6 @@ export const inet_sk_get_local_port_range = kfunc(FILE, function inet_sk_get_loc
   const { range } = sock_net(sk).ipv4.ip_local_ports
   return { low: range.num(0), high: range.num(1) }
 })
-
-/** Do the two want the same local address? An unset address is every address. @see inet_rcv_saddr_equal */
-export const inet_rcv_saddr_equal = kfunc(
-  FILE,
-  function inet_rcv_saddr_equal(_k, sk: sock, other: sock, matchWildcard: boolean): boolean {
-    if (
-      (sk.sk_family === AF_INET6 && sk.sk_ipv6only === 1) !==
-      (other.sk_family === AF_INET6 && other.sk_ipv6only === 1)
-    )
-      if (sk.sk_family !== other.sk_family) return false
-    if (sk.sk_rcv_saddr === other.sk_rcv_saddr) return true
-    return matchWildcard && (sk.sk_rcv_saddr === 0 || other.sk_rcv_saddr === 0)
-  },
-)
 
 /** May these two not share a port? */
 const inet_bind_conflict = kfunc(

@@ -1,0 +1,53 @@
+/** The data calls of IPv6's sockets, and the operations of its stream sockets: IPv4's but for a few. */
+
+import type { msghdr, socket } from '../../../../btf/vmlinux.ts'
+import { AF_INET6 } from '../../../../abi/socket.ts'
+import { deref } from '../../../deref.ts'
+import type { ProtoSendmsg } from '../../../include/net/proto.ts'
+import { sk_prot } from '../../../include/net/sock.ts'
+import { kfunc } from '../../../kfunc.ts'
+import type { Kernel } from '../../../kernel.ts'
+import { sleepable, type MaySleep } from '../../../sleepable.ts'
+import { fillOps } from '../../ipv4/tcp_ipv4.ts'
+import { inet6_release } from './create.ts'
+import { inet6_bind, inet6_getname } from './names.ts'
+
+const FILE = 'net/ipv6/af_inet6.c'
+type Call = Generator<unknown, number>
+type Recvmsg = (...args: [...Parameters<ProtoSendmsg>, flags: number]) => MaySleep<number>
+
+/** @remarks the kernel gives a datagram socket a port here; these are all of TCP */
+export const inet6_sendmsg = kfunc(
+  FILE,
+  function* inet6_sendmsg(k: Kernel, sock: socket, msg: msghdr, size: number): Call {
+    const sk = deref(sock.sk)
+    return yield* sleepable(k.indirect<ProtoSendmsg>(sk_prot(sk).sendmsg)(k, sk, msg, size))
+  },
+)
+
+export const inet6_recvmsg = kfunc(
+  FILE,
+  function* inet6_recvmsg(k: Kernel, sock: socket, msg: msghdr, size: number, flags: number): Call {
+    const sk = deref(sock.sk)
+    return yield* sleepable(k.indirect<Recvmsg>(sk_prot(sk).recvmsg)(k, sk, msg, size, flags))
+  },
+)
+
+/**
+ * Listening, accepting, polling and shutting down know no addresses, so they are IPv4's own functions.
+ * @param k `inet_stream_ops` is filled
+ */
+export function init_inet6_stream_ops(k: Kernel): void {
+  const ops = k.global('inet6_stream_ops', 'proto_ops')
+  k.mem.copy(ops.$va, k.global('inet_stream_ops', 'proto_ops').$va, ops.$size)
+  ops.family = AF_INET6
+  fillOps(k, ops, {
+    release: inet6_release,
+    bind: inet6_bind,
+    getname: inet6_getname,
+    sendmsg: inet6_sendmsg,
+    recvmsg: inet6_recvmsg,
+    ioctl: 'inet6_ioctl',
+    compat_ioctl: 'inet6_compat_ioctl',
+  })
+}
