@@ -9,6 +9,11 @@ import { rest_init } from '../../src/linux/init/rest_init.ts'
 import { find_task_by_vpid } from '../../src/linux/kernel/pid.ts'
 import { inet_rsk, tcp_sk } from '../../src/linux/include/net/casts.ts'
 import { deref } from '../../src/linux/deref.ts'
+import { e1000_probe } from '../../src/linux/drivers/net/e1000/e1000_main.ts'
+import { in_aton } from '../../src/linux/net/ipv4/devinet.ts'
+import { Host } from '../../src/linux/net/wire/host.ts'
+import { addr } from '../../src/base/addr.ts'
+import { kernelFunctions } from '../../src/linux/kfunc.ts'
 import type { Kernel } from '../../src/linux/kernel.ts'
 import { sockOfNode, tables } from '../../src/linux/net/ipv4/inet_hashtables.ts'
 import { hlist_nulls_for_each } from '../../src/structures/hlist_nulls.ts'
@@ -35,16 +40,25 @@ export function run(k: Kernel, program: Program, cpu = 0): task_struct {
 }
 
 /** A listening socket. @returns its descriptor */
-export function* listener(p: Process, port: number, backlog = 10): Generator<unknown, number> {
+export function* listener(
+  p: Process,
+  port: number,
+  backlog = 10,
+  host = '127.0.0.1',
+): Generator<unknown, number> {
   const fd = yield* p.must('socket', AF_INET, SOCK_STREAM, 0)
   yield* p.must('setsockopt', fd, 1, 2, p.data(Uint8Array.of(1, 0, 0, 0)), 4)
-  yield* p.must('bind', fd, p.data(sockaddrIn('127.0.0.1', port)), 16)
+  yield* p.must('bind', fd, p.data(sockaddrIn(host, port)), 16)
   yield* p.must('listen', fd, backlog)
   return fd
 }
 
 /** A socket connecting to 127.0.0.1. @returns its descriptor and connect()'s result */
-export function* connect(p: Process, port: number, host = '127.0.0.1'): Generator<unknown, { fd: number; result: number }> {
+export function* connect(
+  p: Process,
+  port: number,
+  host = '127.0.0.1',
+): Generator<unknown, { fd: number; result: number }> {
   const fd = yield* p.must('socket', AF_INET, SOCK_STREAM, 0)
   const result = yield* p.syscall('connect', fd, p.data(sockaddrIn(host, port)), 16)
   return { fd, result }
@@ -68,4 +82,26 @@ export function ehash(k: Kernel): sock[] {
     for (const node of hlist_nulls_for_each(k.mem, t.ehash + slot * 8)) all.push(sockOfNode(k, node))
   }
   return all
+}
+
+/** The machine with a card 192.168.56.1 and a host 192.168.56.101 on its wire. */
+export function wiredMachine(options: Partial<BootOptions> = {}): { k: Kernel; host: Host } {
+  const k = tcpMachine(options)
+  // the card's driver is a module; its text need not be mapped to be called
+  for (const f of kernelFunctions) {
+    if (f.kfunc.module !== 'e1000' || k.textIfAny(f.kfunc) !== undefined) continue
+    k.placeText(f, addr(0xffffffffc0400000n + BigInt(f.kfunc.id * 256)))
+  }
+  const mac = (last: number): Uint8Array => Uint8Array.of(0x02, 0, 0, 0, 0, last)
+  e1000_probe(k, { name: 'eth0', mac: mac(1), address: in_aton('192.168.56.1'), prefix: 24, irqCpu: 0 })
+  const host = new Host(k, {
+    name: 'peer',
+    address: '192.168.56.101',
+    mac: mac(2),
+    device: 'eth0',
+    delayNs: 100_000,
+    silent: false,
+    seed: 1,
+  })
+  return { k, host }
 }

@@ -2,7 +2,6 @@
 
 import type { file, pt_regs, socket } from '../../../btf/vmlinux.ts'
 import { EINVAL } from '../../../abi/errno.ts'
-import { O_NONBLOCK } from '../../../abi/fcntl.ts'
 import { syscall_arg, syscall_int } from '../../arch/x86/entry/common.ts'
 import { deref } from '../../deref.ts'
 import { fd_install, get_unused_fd_flags, put_unused_fd } from '../../fs/file.ts'
@@ -107,7 +106,7 @@ export const do_accept = kfunc(
     let error = security_socket_accept(k, listener, newsock)
     if (error === 0) {
       const accept = k.indirect<Accept>(deref(listener.ops).accept)
-      error = yield* sleepable(accept(k, listener, newsock, fileFlags | (flags & O_NONBLOCK), false))
+      error = yield* sleepable(accept(k, listener, newsock, fileFlags, false))
     }
     if (error === 0 && addr !== 0 && addr !== 0n) {
       const address = k.local(STORAGE)

@@ -79,7 +79,13 @@ export function sock_init(k: Kernel): void {
   op.free_inode = k.text(sock_free_inode)
   const type = register_filesystem(k, 'sockfs', 'sock_fs_type')
   const dops = k.symbols.get('sockfs_dentry_operations')
-  const sb = init_pseudo(k, type, { magic: SOCKFS_MAGIC, op, ...(dops === undefined ? {} : { dops }) })
+  const xattr = k.symbols.get('sockfs_xattr_handlers')
+  const sb = init_pseudo(k, type, {
+    magic: SOCKFS_MAGIC,
+    op,
+    ...(dops === undefined ? {} : { dops }),
+    ...(xattr === undefined ? {} : { xattr }),
+  })
   const mnt = kern_mount(k, sb, 'sockfs')
   k.mem.setPointer(toVa(k.sym('sock_mnt'), k.mem.wordSize), mnt.$va)
   const fops = k.global('socket_file_ops', 'file_operations')

@@ -28,11 +28,6 @@ test('a listener and a client: accept, data both ways, close', () => {
     return 0
   })
   runUntil(k, k.clock.nowNs + 3e9)
-  expect(log).toEqual([
-    'connect 0',
-    'server read ping',
-    'client read pong',
-    'server end 0',
-  ])
+  expect(log).toEqual(['connect 0', 'server read ping', 'client read pong', 'server end 0'])
   expect(ehash(k).map((sk) => sk.sk_state)).toEqual([TCP_TIME_WAIT])
 })

@@ -131,9 +131,13 @@ function sock_graft(k: Kernel, sk: sock, parent: socket): void {
   security_sock_graft(k, sk, parent)
 }
 
+/** The listener's sockets can send without copying, and so can what it accepts. */
+const SUPPORT_ZC = BigInt(1 << S.SOCK_SUPPORT_ZC)
+
 export const __inet_accept = kfunc(
   FILE,
-  function __inet_accept(k, _sock: socket, newsock: socket, newsk: sock): void {
+  function __inet_accept(k, sock: socket, newsock: socket, newsk: sock): void {
+    newsock.flags = newsock.flags | (sock.flags & SUPPORT_ZC)
     sock_graft(k, newsk, newsock)
     newsock.state = S.SS_CONNECTED
   },

@@ -76,6 +76,7 @@ import {
 import { tcp_rate_check_app_limited } from '../tcp_rate.ts'
 
 const FILE = 'net/ipv4/tcp.c'
+const CHECKSUM_PARTIAL = 3
 
 // ---- sending
 
@@ -86,6 +87,7 @@ const tcp_skb_entail = kfunc(FILE, function tcp_skb_entail(k, sk: sock, skb: sk_
   cb.seq = tp.write_seq
   cb.end_seq = tp.write_seq
   cb.tcp_flags = TCPHDR_ACK
+  skb.ip_summed = CHECKSUM_PARTIAL
   __skb_header_release(k, skb)
   __skb_queue_tail(k, sk.sk_write_queue, skb)
   sk_wmem_queued_add(sk, skb.truesize)

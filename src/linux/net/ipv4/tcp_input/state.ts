@@ -121,6 +121,7 @@ function established(k: Kernel, sk: sock, skb: sk_buff, th: tcphdr): void {
   tp.delivered = (tp.delivered + 1) >>> 0
   if (tp.srtt_us === 0) tcp_synack_rtt_meas(k, sk, null)
   tp.retrans_stamp = 0
+  if (tp.rx_opt.tstamp_ok === 1) tp.advmss = tp.advmss - TCPOLEN_TSTAMP_ALIGNED
   tcp_init_transfer(k, sk)
   tp.copied_seq = tp.rcv_nxt
   tcp_set_state(k, sk, TCP.TCP_ESTABLISHED)
@@ -128,7 +129,6 @@ function established(k: Kernel, sk: sock, skb: sk_buff, th: tcphdr): void {
   tp.snd_una = from(cb, 'ack_seq')
   tp.snd_wnd = (ntohs(th.window) << tp.rx_opt.snd_wscale) >>> 0
   tcp_init_wl(tp, cb.seq)
-  if (tp.rx_opt.tstamp_ok === 1) tp.advmss = tp.advmss - TCPOLEN_TSTAMP_ALIGNED
   tcp_update_pacing_rate(k, sk)
   tp.lsndtime = tcp_jiffies32(k)
   tcp_initialize_rcv_mss(k, sk)

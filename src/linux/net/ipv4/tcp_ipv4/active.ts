@@ -128,6 +128,8 @@ export const tcp_v4_pre_connect = kfunc(
 export const tcp_v4_init_sock = kfunc(FILE, function tcp_v4_init_sock(k, sk: sock): number {
   tcp_init_sock(k, sk)
   inet_csk(k, sk).icsk_af_ops = k.global('ipv4_specific', 'inet_connection_sock_af_ops')
+  const md5 = k.symbols.get('tcp_sock_ipv4_specific')
+  if (md5 !== undefined) tcp_sk(k, sk).af_specific = md5
   return 0
 })
 

@@ -14,8 +14,7 @@ import {
   skb_reset_transport_header,
   skb_transport_header,
 } from '../../core/skbuff.ts'
-import { csum_tcpudp_magic } from '../checksum.ts'
-import { csum_partial } from '../checksum.ts'
+import { csum_partial, csum_tcpudp_magic } from '../checksum.ts'
 import { ip_send_unicast_reply } from '../ip_output.ts'
 import {
   TCP_SKB_CB,
@@ -34,17 +33,14 @@ import { inet_twsk_put } from '../inet_timewait_sock.ts'
 const FILE = 'net/ipv4/tcp_ipv4.c'
 
 /**
- * The checksum over pseudo header, header and payload.
- * @remarks computed in full: no device computes it for us
+ * The sum of the pseudo header; the device adds header and payload.
  * @see net/ipv4/tcp_ipv4.c:__tcp_v4_send_check
  */
 export const __tcp_v4_send_check = kfunc(
   FILE,
   function __tcp_v4_send_check(k, skb: sk_buff, saddr: number, daddr: number): void {
     const at = skb_transport_header(k, skb)
-    k.mem.setU16(at + 16, 0)
-    const sum = csum_partial(k.mem.read(at, skb.len))
-    k.mem.setU16(at + 16, csum_tcpudp_magic(saddr, daddr, skb.len, IPPROTO_TCP, sum))
+    k.mem.setU16(at + 16, ~csum_tcpudp_magic(saddr, daddr, skb.len, IPPROTO_TCP, 0) & 0xffff)
     skb.csum_start = skb.transport_header
     skb.csum_offset = 16
   },
@@ -85,7 +81,8 @@ function answer(k: Kernel, skb: sk_buff, bare: Bare): void {
     k.mem.setU32(at + 24, htonl(bare.ts.tsval))
     k.mem.setU32(at + 28, htonl(bare.ts.tsecr))
   }
-  __tcp_v4_send_check(k, out, iph.daddr, iph.saddr)
+  const sum = csum_partial(k.mem.read(at, size))
+  reply.check = csum_tcpudp_magic(iph.daddr, iph.saddr, size, IPPROTO_TCP, sum)
   ip_send_unicast_reply(k, out, IPPROTO_TCP, { saddr: iph.daddr, daddr: iph.saddr, tos: iph.tos & 0xfc })
 }
 
