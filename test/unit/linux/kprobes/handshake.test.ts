@@ -5,7 +5,7 @@ import type { Kernel } from '../../../../src/linux/kernel.ts'
 import { runUntil, runUntilIdle } from '../../../../src/linux/kernel/sched/run.ts'
 import { addProbe } from '../../../../src/linux/kernel/trace/trace_kprobe.ts'
 import { findProfile } from '../../../../src/linux/profile.ts'
-import { connect, listener, run, tcpMachine } from '../../../support/tcp-machine.ts'
+import { connect, listener, run, tcpMachine, wiredMachine } from '../../../support/tcp-machine.ts'
 
 function converse(k: Kernel): void {
   run(k, function* (p) {
@@ -88,5 +88,29 @@ test('ubuntu: frame pointers hide the caller and show those that jump', () => {
   expect(stack(accepted.lines)).toEqual([
     "[unknown/kretprobe'd]", 'do_accept', '__sys_accept4_file', '__sys_accept4', '__x64_sys_accept', 'do_syscall_64',
     'entry_SYSCALL_64_after_hwframe',
+  ]) // prettier-ignore
+})
+
+test('ubuntu: a SYN from the wire interrupts the idle CPU', () => {
+  const profile = findProfile('ubuntu-5.15-x86_64')
+  if (profile === undefined) throw new Error('no such profile')
+  const { k, host } = wiredMachine({ profile })
+  const probe = addProbe(k, 'p:tcp_v4_send_synack', { stack: true })
+  run(k, function* (p) {
+    const fd = yield* listener(p, 31337, 10, '192.168.56.1')
+    yield* p.syscall('accept', fd, 0, 0)
+    return 0
+  })
+  runUntilIdle(k)
+  host.connect('192.168.56.1', 31337)
+  runUntil(k, k.clock.nowNs + 1e9)
+  expect(probe.lines[0]).toMatch(/^ {10}<idle>-0 {7}\[000\] \.\.s\.\. /)
+  expect(stack(probe.lines).slice(0, 27)).toEqual([
+    'tcp_v4_send_synack', 'tcp_v4_conn_request', 'tcp_rcv_state_process', 'tcp_v4_do_rcv', 'tcp_v4_rcv',
+    'ip_protocol_deliver_rcu', 'ip_local_deliver_finish', 'ip_local_deliver', 'ip_sublist_rcv_finish',
+    'ip_sublist_rcv', 'ip_list_rcv', '__netif_receive_skb_list_core', 'netif_receive_skb_list_internal',
+    'napi_complete_done', 'e1000_clean', '__napi_poll', 'net_rx_action', '__do_softirq', 'irq_exit_rcu',
+    'common_interrupt', 'asm_common_interrupt', 'native_safe_halt', 'acpi_idle_enter', 'cpuidle_enter_state',
+    'cpuidle_enter', 'cpuidle_idle_call', 'do_idle',
   ]) // prettier-ignore
 })
