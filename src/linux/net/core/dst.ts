@@ -40,5 +40,8 @@ export const dst_discard_out = kfunc(
   },
 )
 
+/** The largest packet IPv4 can say the length of; lo's MTU is larger. @see include/net/ip.h */
+const IP_MAX_MTU = 0xffff
+
 /** The MTU of the way out. @see net/ipv4/route.c:ipv4_mtu */
-export const dst_mtu = (dst: dst_entry): number => (dst.dev as net_device).mtu
+export const dst_mtu = (dst: dst_entry): number => Math.min((dst.dev as net_device).mtu, IP_MAX_MTU)
