@@ -16,7 +16,7 @@ import { userPagesOf } from '../kernel/sched/switch.ts'
 import { alloc_pages, free_pages, page_address, virt_to_pfn } from './page_alloc.ts'
 import { kmem_cache_create, SLAB_ACCOUNT, SLAB_HWCACHE_ALIGN, SLAB_PANIC } from './slab_common.ts'
 import { kmem_cache_alloc, kmem_cache_free, kmem_cache_zalloc } from './slub.ts'
-import { copyUserPages, freeUserPages } from './user_pages.ts'
+import { copyUserPages, free_pgtables, freeUserPages } from './user_pages.ts'
 
 /** VMAs by the maple tree: MT_FLAGS_ALLOC_RANGE, MT_FLAGS_LOCK_EXTERN, MT_FLAGS_USE_RCU. */
 const MM_MT_FLAGS = 0x303
@@ -193,6 +193,7 @@ export const mmput = kfunc(
     if (mm.exe_file !== null) putFile(mm.exe_file)
     mm.exe_file = null
     freeUserPages(k, mm)
+    free_pgtables(k, mm)
     mmdrop(k, mm)
   },
 )

@@ -9,6 +9,7 @@ import type { mm_struct } from '../../btf/vmlinux.ts'
 import { MM_ANONPAGES, VM_EXEC, VM_WRITE } from '../../abi/mman.ts'
 import {
   PAGE_SIZE,
+  PTE_PFN_MASK,
   _PAGE_ACCESSED,
   _PAGE_DIRTY,
   _PAGE_NX,
@@ -92,6 +93,29 @@ export function freeUserPages(k: Kernel, mm: mm_struct, first = 0, last = Infini
     if (page * PAGE_SIZE < first || page * PAGE_SIZE >= last) continue
     unmap_page(k, pgdOf(k, mm), page * PAGE_SIZE)
     pages.delete(page)
+    free_pages(k, pfn, 0)
+  }
+}
+
+/** Entries of a table, and how many of the top one are user space's. */
+const PTRS_PER_TABLE = 512
+const USER_HALF = 256
+/** Tables below the top one: PUD, PMD, PTE. */
+const LEVELS_BELOW = 3
+
+/** Free the tables under the user half of a top table; its pages are gone by then. @see mm/memory.c:free_pgtables */
+export function free_pgtables(k: Kernel, mm: mm_struct): void {
+  freeTables(k, pgdOf(k, mm), USER_HALF, LEVELS_BELOW)
+}
+
+function freeTables(k: Kernel, table: Va, entries: number, below: number): void {
+  const view = new DataView(k.mem.read(table, entries * 8).buffer)
+  for (let i = 0; i < entries; i++) {
+    const entry = view.getBigUint64(i * 8, true)
+    if ((entry & _PAGE_PRESENT) === 0n) continue
+    const pfn = Number(entry & PTE_PFN_MASK) / PAGE_SIZE
+    if (below > 1) freeTables(k, page_address(k, pfn), PTRS_PER_TABLE, below - 1)
+    k.mem.setU64(table + i * 8, 0n)
     free_pages(k, pfn, 0)
   }
 }
