@@ -4,17 +4,18 @@
  */
 
 import { CoredrillError } from '../base/errors.ts'
-import type { task_struct } from '../btf/vmlinux.ts'
 import { SI_USER } from '../abi/signal.ts'
 import { S_IFDIR, S_IFREG } from '../abi/stat.ts'
 import { syscallNumber } from '../abi/syscalls-x86_64.ts'
 import { hangUp, newTerminal, typeInto } from '../linux/drivers/tty/pty.ts'
+import type { ExecImage } from '../linux/fs/exec.ts'
 import { ensurePath } from '../linux/fs/namei.ts'
 import { find_task_by_vpid } from '../linux/kernel/pid.ts'
-import { runUntilIdle } from '../linux/kernel/sched/run.ts'
+import { runUntilDone, runUntilIdle } from '../linux/kernel/sched/run.ts'
 import { send_signal_locked } from '../linux/kernel/signal.ts'
 import type { Program } from '../userland/process.ts'
-import { programs } from '../userland/programs.ts'
+import { bash, Jobs } from '../userland/bash.ts'
+import { BASH, programs, SYSCALLS } from '../userland/programs.ts'
 import { spawn, startInit } from '../userland/init.ts'
 import { SyscallQueue, syscallProgram, WAKE_SIGNAL } from '../userland/syscalls.ts'
 import type { ProcessSpec } from './grammar.ts'
@@ -23,15 +24,17 @@ import { writeContents } from './files.ts'
 import type { Run } from './run.ts'
 import type { SyscallStep } from './steps/syscall.ts'
 
-/** The program that makes the system calls of `syscall` steps. */
+/** The program that makes the system calls of `syscall` steps, and the one that starts others. */
 const TESTER = 'syscalls'
-export const programNames = (): string[] => [...Object.keys(programs), TESTER]
+const SHELL = 'bash'
+export const programNames = (): string[] => [...Object.keys(programs), SHELL, TESTER]
 
 /** The program an argument list names: the last part of its path, without a login shell's dash. */
 export const programOf = (argv: readonly string[]): string =>
   (argv[0]?.split('/').at(-1) ?? '').replace(/^-/, '')
 
-const TESTER_ENTRY = { path: '/usr/bin/syscalls', vszKb: 2460, rssKb: 900 }
+/** A shell that has not forked by then is not going to. */
+const FORK_LIMIT_NS = 1_000_000_000
 const ENVIRONMENT = [
   'HOME=/root',
   'TERM=xterm-256color',
@@ -65,6 +68,17 @@ interface Started {
   readonly cwd: string
   /** orders of the program `syscalls` */
   readonly queue: SyscallQueue | undefined
+  /** what a shell is to start */
+  readonly jobs: Jobs | undefined
+}
+
+/** A program about to be started. */
+interface Plan {
+  readonly image: ExecImage
+  readonly program: Program
+  readonly observed: Observed
+  readonly queue: SyscallQueue | undefined
+  readonly jobs: Jobs | undefined
 }
 
 /** A program as the dump's `programs` section has it. */
@@ -109,31 +123,64 @@ export class Programs {
     runUntilIdle(this.run.k)
   }
 
-  /** A program begins. */
+  /** A program begins: as a command given to a shell, where its parent is one that listens; else out of nothing. */
   start(options: StartOptions): void {
     const parent = options.parent === undefined ? undefined : this.find(options.parent)
-    this.launch(options, parent?.pid ?? 1, false, parent)
+    const own = options.uid ?? options.cwd ?? options.tty
+    if (parent?.jobs?.busy === false && own === undefined) this.runInShell(options, parent, parent.jobs)
+    else this.launch(options, parent?.pid ?? 1, false, parent)
+  }
+
+  private plan(options: StartOptions): Plan {
+    const name = programOf(options.argv)
+    const queue = name === TESTER ? new SyscallQueue() : undefined
+    const jobs = name === SHELL ? new Jobs() : undefined
+    const entry = programs[name] ?? (name === SHELL ? BASH : SYSCALLS)
+    const body =
+      queue !== undefined
+        ? syscallProgram(queue)
+        : jobs !== undefined
+          ? bash(jobs)
+          : programs[name]?.make(options.argv)
+    if (body === undefined) this.run.fail(`no program ${name}`)
+    const observed = new Observed(this.run.k)
+    const [word = ''] = options.argv
+    const image = {
+      path: word.startsWith('/') ? word : entry.path,
+      argv: options.argv,
+      envp: ENVIRONMENT,
+      vszKb: options.vsz === undefined ? entry.vszKb : Math.floor(options.vsz / 1024),
+      rssKb: options.rss === undefined ? entry.rssKb : Math.floor(options.rss / 1024),
+    }
+    const program = observed.wrap(redirected(body, options.stdin === 'closed'))
+    return { image, program, observed, queue, jobs }
+  }
+
+  /** The command is typed at the shell's terminal; the shell forks. */
+  private runInShell(options: StartOptions, parent: Started, jobs: Jobs): void {
+    const { k } = this.run
+    const plan = this.plan(options)
+    ensurePath(k, plan.image.path, S_IFREG | 0o755)
+    let pid: number | undefined
+    jobs.queue.push({
+      image: plan.image,
+      program: plan.program,
+      begun: (child) => plan.observed.follow((pid = child)),
+      ...(options.pid !== undefined && { pid: options.pid }),
+      ...(options.cpu !== undefined && { cpu: options.cpu }),
+    })
+    this.type(parent.name, Buffer.from(`${options.argv.join(' ')}\n`))
+    runUntilDone(k, () => pid !== undefined, k.clock.nowNs + FORK_LIMIT_NS)
+    if (pid === undefined) this.run.fail(`${parent.name} does not read its terminal`)
+    this.enter(options, plan, pid, undefined, parent)
   }
 
   private launch(options: StartOptions, ppid: number, session: boolean, parent?: Started): void {
-    const { k } = this.run
-    const program = programOf(options.argv)
-    const queue = program === TESTER ? new SyscallQueue() : undefined
-    const entry = programs[program] ?? TESTER_ENTRY
-    const body = queue === undefined ? programs[program]?.make(options.argv) : syscallProgram(queue)
-    if (body === undefined) this.run.fail(`no program ${program}`)
+    const plan = this.plan(options)
     const tty = ttyNumber(options.tty)
-    const observed = new Observed(k)
-    const [word = ''] = options.argv
-    const task: task_struct = spawn(k, {
-      image: {
-        path: word.startsWith('/') ? word : entry.path,
-        argv: options.argv,
-        envp: ENVIRONMENT,
-        vszKb: options.vsz === undefined ? entry.vszKb : Math.floor(options.vsz / 1024),
-        rssKb: options.rss === undefined ? entry.rssKb : Math.floor(options.rss / 1024),
-      },
-      program: observed.wrap(redirected(body, options.stdin === 'closed')),
+    const { pid } = spawn(this.run.k, {
+      image: plan.image,
+      program: plan.program,
       ppid,
       session,
       ...(options.pid !== undefined && { pid: options.pid }),
@@ -142,15 +189,26 @@ export class Programs {
       ...(options.cwd !== undefined && { cwd: options.cwd }),
       ...(tty !== undefined && { tty }),
     })
-    observed.follow(task.pid)
+    plan.observed.follow(pid)
+    this.enter(options, plan, pid, tty, parent)
+  }
+
+  private enter(
+    options: StartOptions,
+    plan: Plan,
+    pid: number,
+    tty: number | undefined,
+    parent: Started | undefined,
+  ): void {
     this.started.push({
-      name: options.name ?? `${program}-${task.pid}`,
-      pid: task.pid,
+      name: options.name ?? `${programOf(options.argv)}-${pid}`,
+      pid,
       argv: options.argv,
-      observed,
+      observed: plan.observed,
       terminal: options.stdin === 'closed' ? undefined : (tty ?? parent?.terminal),
       cwd: options.cwd ?? parent?.cwd ?? '/',
-      queue,
+      queue: plan.queue,
+      jobs: plan.jobs,
     })
   }
 

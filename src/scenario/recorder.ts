@@ -37,7 +37,9 @@ const LAST_SNAPSHOT = 'end'
 export function recordScenario(scenario: Scenario, options: RecordOptions): Recording {
   const run = startMachine(scenario)
   scenario.steps.forEach((step, i) => {
-    options.onStep?.(i + 1, scenario.steps.length, scenario.source.excerpt(step.path))
+    const { name } = step.definition
+    const summary = `${name}: ${scenario.source.excerpt([...step.path, name])}`
+    options.onStep?.(i + 1, scenario.steps.length, summary)
     try {
       run.step(step, i + 1)
     } catch (error) {

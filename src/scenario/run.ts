@@ -94,7 +94,8 @@ export class Run {
   private begin(step: ScenarioStep): StepRow {
     const { source } = this.scenario
     const { line } = source.locate(step.path)
-    const row = { name: step.definition.name, summary: source.excerpt(step.path), line }
+    const { name } = step.definition
+    const row = { name, summary: `${name}: ${source.excerpt([...step.path, name])}`, line }
     const full = { ...row, atNs: this.k.clock.nowNs, endNs: this.k.clock.nowNs }
     this.rows.push(full)
     return full

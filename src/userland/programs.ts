@@ -1,6 +1,5 @@
 /** The programs there are: where they lie, how large they are in memory, and what they do. */
 
-import { shell } from './init.ts'
 import { insmod, rmmod } from './kmod.ts'
 import { ncat } from './ncat.ts'
 import type { Program } from './process.ts'
@@ -19,11 +18,13 @@ const sleep = (argv: readonly string[]): Program =>
     return 0
   }
 
-/** By the name they are called by. `syscalls` is made by whoever gives it its orders. */
+/** By the name they are called by. `bash` and `syscalls` are made by whoever gives them their orders. */
 export const programs: Readonly<Record<string, ProgramEntry>> = {
-  bash: { path: '/usr/bin/bash', vszKb: 7196, rssKb: 4012, make: () => shell },
   insmod: { path: '/usr/sbin/insmod', vszKb: 2736, rssKb: 1640, make: insmod },
   ncat: { path: '/usr/bin/ncat', vszKb: 13232, rssKb: 4980, make: ncat },
   rmmod: { path: '/usr/sbin/rmmod', vszKb: 2736, rssKb: 1600, make: rmmod },
   sleep: { path: '/usr/bin/sleep', vszKb: 2484, rssKb: 1004, make: sleep },
 }
+
+export const BASH = { path: '/usr/bin/bash', vszKb: 7196, rssKb: 4012 } as const
+export const SYSCALLS = { path: '/usr/bin/syscalls', vszKb: 2460, rssKb: 900 } as const
