@@ -152,7 +152,7 @@ export const release_task = kfunc('kernel/exit.c', function release_task(k, p: t
 
 /** What a wait is for: `struct wait_opts`, as far as there is a choice. */
 interface WaitOptions {
-  /** > 0 that child, 0 own group, -1 any, < -1 that group */
+  /** > 0 that child, 0 own group, -1 every child, < -1 that group */
   readonly pid: number
   readonly options: number
 }
@@ -183,14 +183,14 @@ export const __wake_up_parent = kfunc(
 )
 
 /** One look at the children. @returns a zombie, whether there is any child at all */
-function look(k: Kernel, wo: WaitOptions): { zombie: task_struct | undefined; any: boolean } {
-  let any = false
+function look(k: Kernel, wo: WaitOptions): { zombie: task_struct | undefined; some: boolean } {
+  let some = false
   for (const child of list_for_each_entry(k.types, k.mem, k.current.children.$va, 'task_struct', 'sibling')) {
     if (!eligible(k, child, wo)) continue
-    any = true
-    if (child.exit_state === EXIT_ZOMBIE) return { zombie: child, any }
+    some = true
+    if (child.exit_state === EXIT_ZOMBIE) return { zombie: child, some }
   }
-  return { zombie: undefined, any }
+  return { zombie: undefined, some }
 }
 
 /** @returns the child's pid and exit code, 0 when none is ready (WNOHANG), or -errno @see kernel/exit.c:do_wait */
@@ -205,12 +205,12 @@ export const do_wait = kfunc(
     let outcome: { result: number; status: number }
     for (;;) {
       k.current.__state = TASK_INTERRUPTIBLE
-      const { zombie, any } = look(k, wo)
+      const { zombie, some } = look(k, wo)
       if (zombie !== undefined) {
         outcome = wait_task_zombie(k, zombie)
         break
       }
-      if (!any) outcome = { result: -ECHILD, status: 0 }
+      if (!some) outcome = { result: -ECHILD, status: 0 }
       else if ((wo.options & WNOHANG) !== 0) outcome = { result: 0, status: 0 }
       else if (signal_pending(k.current)) outcome = { result: -ERESTARTSYS, status: 0 }
       else {

@@ -48,10 +48,10 @@ const argument = <T extends number>(value: T, index: number): Sourced<T> =>
 
 /** @see net/ipv4/af_inet.c:inet_autobind */
 export const inet_autobind = kfunc(FILE, function inet_autobind(k, sk: sock): number {
-  if (sk.sk_num !== 0) return 0
   lock_sock(k, sk)
-  const taken = sk.sk_num === 0 && k.indirect<Get>(sk_prot(sk).get_port)(k, sk, 0) !== 0
-  if (!taken) inet_sk(k, sk).inet_sport = htons(sk.sk_num)
+  const unbound = sk.sk_num === 0
+  const taken = unbound && k.indirect<Get>(sk_prot(sk).get_port)(k, sk, 0) !== 0
+  if (unbound && !taken) inet_sk(k, sk).inet_sport = htons(sk.sk_num)
   release_sock(k, sk)
   return taken ? -E.EAGAIN : 0
 })
