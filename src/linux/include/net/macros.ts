@@ -14,7 +14,6 @@ import type {
   net,
   proto,
   refcount_struct,
-  sock,
 } from '../../../btf/vmlinux.ts'
 import type { Sourced } from '../../../memory/memory.ts'
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { TCP_ESTABLISHED, TCP_LISTEN, TCP_TIME_WAIT } from '../../../../src/abi/tcp_states.ts'
+import { TCP_TIME_WAIT } from '../../../../src/abi/tcp_states.ts'
 import { runUntil, runUntilIdle } from '../../../../src/linux/kernel/sched/run.ts'
-import { connect, ehash, listener, run, sockOf, tcpMachine } from '../../../support/tcp-machine.ts'
+import { connect, ehash, listener, run, tcpMachine } from '../../../support/tcp-machine.ts'
 
 test('a listener and a client: accept, data both ways, close', () => {
   const k = tcpMachine()

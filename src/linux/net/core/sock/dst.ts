@@ -70,7 +70,7 @@ export const sk_setup_caps = kfunc(
   function sk_setup_caps(k, sk: sock, dst: dst_entry): void {
     const dev = deref(dst.dev)
     __sk_dst_set(k, sk, dst)
-    let caps = BigInt(dev.features)
+    let caps = dev.features
     let maxSegs = 1
     if (sk.sk_protocol === IPPROTO_TCP) caps |= NETIF_F_GSO
     if ((caps & NETIF_F_GSO) !== 0n) caps |= NETIF_F_GSO_SOFTWARE

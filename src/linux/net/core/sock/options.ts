@@ -11,21 +11,21 @@ import { TCP_LISTEN } from '../../../../abi/tcp_states.ts'
 import type { Kernel } from '../../../kernel.ts'
 import { kfunc } from '../../../kfunc.ts'
 import { deref } from '../../../deref.ts'
-import { copy_from_user, copy_to_user } from '../../../lib/usercopy.ts'
+import { copy_from_user, copy_to_user, type UserPtr } from '../../../lib/usercopy.ts'
 import { sk_prot, sock_error, sock_flag, sock_valbool_flag } from '../../../include/net/sock.ts'
 import { lock_sock, release_sock } from './lock.ts'
 
 const FILE = 'net/core/sock.c'
 
 /** Read an int of user memory. @returns undefined when it cannot be read */
-export function getUserInt(k: Kernel, at: Va): number | undefined {
+export function getUserInt(k: Kernel, at: UserPtr): number | undefined {
   const buffer = new Uint8Array(4)
   if (copy_from_user(k, buffer, at, 4) !== 0) return undefined
   return new DataView(buffer.buffer).getInt32(0, true)
 }
 
 /** @returns 0 or -EFAULT */
-export function putUserInts(k: Kernel, at: Va, ...values: number[]): number {
+export function putUserInts(k: Kernel, at: UserPtr, ...values: number[]): number {
   const bytes = new Uint8Array(new Int32Array(values).buffer)
   return copy_to_user(k, at, bytes, bytes.length) === 0 ? 0 : -EFAULT
 }
@@ -208,7 +208,7 @@ export const sk_getsockopt = kfunc(
   },
 )
 
-type SetSockOpt = (k: Kernel, sk: sock, level: number, name: number, val: Va, len: number) => number
+type SetSockOpt = (k: Kernel, sk: sock, level: number, name: number, val: UserPtr, len: UserPtr) => number
 
 /** Options of the protocol's own levels. */
 export const sock_common_setsockopt = kfunc(
@@ -218,7 +218,7 @@ export const sock_common_setsockopt = kfunc(
     sock: socket,
     level: number,
     name: number,
-    val: Va,
+    val: UserPtr,
     len: number,
   ): number {
     const sk = deref(sock.sk)
@@ -228,7 +228,14 @@ export const sock_common_setsockopt = kfunc(
 
 export const sock_common_getsockopt = kfunc(
   FILE,
-  function sock_common_getsockopt(k, sock: socket, level: number, name: number, val: Va, len: Va): number {
+  function sock_common_getsockopt(
+    k,
+    sock: socket,
+    level: number,
+    name: number,
+    val: UserPtr,
+    len: UserPtr,
+  ): number {
     const sk = deref(sock.sk)
     return k.indirect<SetSockOpt>(sk_prot(sk).getsockopt)(k, sk, level, name, val, len)
   },

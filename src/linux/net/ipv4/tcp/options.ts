@@ -1,6 +1,5 @@
 /** poll() and socket options of TCP, and work put off until a sock is released. */
 
-import type { Va } from '../../../../base/addr.ts'
 import type { StructRef } from '../../../../btf/ref.ts'
 import type { file, sock, socket } from '../../../../btf/vmlinux.ts'
 import { EFAULT, EINVAL, ENOPROTOOPT } from '../../../../abi/errno.ts'
@@ -20,6 +19,7 @@ import { HZ } from '../../../../abi/param.ts'
 import { deref } from '../../../deref.ts'
 import type { Kernel } from '../../../kernel.ts'
 import { kfunc } from '../../../kfunc.ts'
+import type { UserPtr } from '../../../lib/usercopy.ts'
 import { poll_wait } from '../../../fs/poll_wait.ts'
 import { __sock_put, sk_stream_is_writeable } from '../../../include/net/sock.ts'
 import { inet_csk, tcp_sk } from '../../../include/net/casts.ts'
@@ -37,7 +37,7 @@ export const tcp_poll = kfunc(
   function tcp_poll(k, file: file, sock: socket, wait: StructRef | null): number {
     const sk = deref(sock.sk)
     const tp = tcp_sk(k, sk)
-    poll_wait(k, file, sock.wq.wait, wait as never)
+    poll_wait(k, file, sock.wq.wait, wait)
     const state = sk.sk_state
     if (state === TCP.TCP_LISTEN) {
       return reqsk_queue_empty(inet_csk(k, sk).icsk_accept_queue) ? 0 : EPOLLIN | EPOLLRDNORM
@@ -129,10 +129,10 @@ function secs_to_retrans(seconds: number): number {
 /** @see net/ipv4/tcp.c:tcp_setsockopt */
 export const tcp_setsockopt = kfunc(
   FILE,
-  function tcp_setsockopt(k, sk: sock, level: number, name: number, optval: Va, optlen: number): number {
+  function tcp_setsockopt(k, sk: sock, level: number, name: number, optval: UserPtr, optlen: number): number {
     if (level !== SOL_TCP) return sk_setsockopt_ip(k, sk, level, name, optval, optlen)
     if (optlen < 4) return -EINVAL
-    const val = getUserInt(k, Number(optval))
+    const val = getUserInt(k, optval)
     if (val === undefined) return -EFAULT
     lock_sock(k, sk)
     const ret = setOption(k, sk, name, val)
@@ -141,7 +141,14 @@ export const tcp_setsockopt = kfunc(
   },
 )
 
-type Setsockopt = (k: Kernel, sk: sock, level: number, name: number, optval: Va, optlen: number) => number
+type Setsockopt = (
+  k: Kernel,
+  sk: sock,
+  level: number,
+  name: number,
+  optval: UserPtr,
+  optlen: number,
+) => number
 
 /** Options of the network layer below. */
 function sk_setsockopt_ip(
@@ -149,7 +156,7 @@ function sk_setsockopt_ip(
   sk: sock,
   level: number,
   name: number,
-  optval: Va,
+  optval: UserPtr,
   optlen: number,
 ): number {
   const { setsockopt } = deref(inet_csk(k, sk).icsk_af_ops)
@@ -161,7 +168,14 @@ function sk_setsockopt_ip(
 /** @see net/ipv4/tcp.c:tcp_getsockopt */
 export const tcp_getsockopt = kfunc(
   FILE,
-  function tcp_getsockopt(k, sk: sock, level: number, name: number, optval: Va, optlen: Va): number {
+  function tcp_getsockopt(
+    k,
+    sk: sock,
+    level: number,
+    name: number,
+    optval: UserPtr,
+    optlen: UserPtr,
+  ): number {
     const tp = tcp_sk(k, sk)
     const icsk = inet_csk(k, sk)
     if (level !== SOL_TCP) return -ENOPROTOOPT
@@ -175,8 +189,8 @@ export const tcp_getsockopt = kfunc(
     }
     const value = values[name]
     if (value === undefined) return -ENOPROTOOPT
-    const err = putUserInts(k, Number(optval), value)
-    return err !== 0 ? err : putUserInts(k, Number(optlen), 4)
+    const err = putUserInts(k, optval, value)
+    return err !== 0 ? err : putUserInts(k, optlen, 4)
   },
 )
 

@@ -253,6 +253,9 @@ function tcp_ofo_queue(k: Kernel, sk: sock): void {
   }
 }
 
+/** Does something wait behind a gap? */
+const hasGap = (tp: tcp_sock): boolean => tp.out_of_order_queue.rb_node !== null
+
 /** All of it was received before: say so. */
 function duplicate(k: Kernel, sk: sock, skb: sk_buff): void {
   NET_INC_STATS(k, sk, 'LINUX_MIB_DELAYEDACKLOST')
@@ -290,10 +293,10 @@ export const tcp_data_queue = kfunc(FILE, function tcp_data_queue(k, sk: sock, s
   tcp_queue_rcv(k, sk, skb)
   if (skb.len > 0) tcp_event_data_recv(k, sk, skb)
   if ((cb.tcp_flags & TCPHDR_FIN) !== 0) tcp_fin(k, sk)
-  if (tp.out_of_order_queue.rb_node !== null) {
+  if (hasGap(tp)) {
     tcp_ofo_queue(k, sk)
     // a gap closed: tell the sender at once
-    if (tp.out_of_order_queue.rb_node === null) {
+    if (!hasGap(tp)) {
       const { icsk_ack } = inet_csk(k, sk)
       icsk_ack.pending = icsk_ack.pending | ICSK_ACK_NOW
     }
