@@ -57,6 +57,7 @@ const hostSchema = z.strictObject({
   delay: duration.default(20_000).describe('time it takes to answer'),
   listen: z.array(port).max(64).default([]).describe('ports on which it accepts connections'),
   silent: z.boolean().default(false).describe('never answers anything'),
+  window_scale: whole(0, 14).default(7).describe('shift of the windows it announces'),
 })
 
 const fileSchema = z.strictObject({

@@ -33,11 +33,9 @@ export interface ConnectOptions {
 }
 
 const MSS = 1460
-const WINDOW_SCALE = 7
 /** Receive windows of a Linux host with an MTU of 1500. */
 const SYN_WINDOW = 64240
 const SYN_ACK_WINDOW = 65160
-const SCALED_WINDOW = 502
 const SYN_RTO_NS = 1_000_000_000
 const DATA_RTO_NS = 200_000_000
 const RETRIES_MAX = 6
@@ -279,14 +277,14 @@ export class HostConnection {
   private window(flags: number): number {
     if ((flags & TCPHDR_RST) !== 0) return 0
     if ((flags & TCPHDR_SYN) !== 0) return (flags & TCPHDR_ACK) !== 0 ? SYN_ACK_WINDOW : SYN_WINDOW
-    return this.scaled ? SCALED_WINDOW : SYN_WINDOW
+    return this.scaled ? Math.ceil(SYN_WINDOW / 2 ** this.host.windowScale) : SYN_WINDOW
   }
 
   private optionsFor(flags: number): TcpOptions {
     const timestamps = this.timestamps ? { value: this.now(), echo: this.tsRecent } : undefined
     if ((flags & TCPHDR_SYN) === 0) return { timestamps }
     const sackPermitted = this.options.plain !== true
-    return { mss: MSS, sackPermitted, timestamps, windowScale: this.scaled ? WINDOW_SCALE : undefined }
+    return { mss: MSS, sackPermitted, timestamps, windowScale: this.scaled ? this.host.windowScale : undefined }
   }
 
   /** The clock of timestamps: milliseconds. */

@@ -26,6 +26,7 @@ const NO_MAC = new Uint8Array(6)
 /** The range Linux takes ports of its own from; connect() takes the even ones. */
 const EPHEMERAL_LOW = 32768
 const EPHEMERAL_COUNT = 28232
+const WINDOW_SCALE = 7
 
 export interface HostConfig {
   readonly name: string
@@ -38,6 +39,8 @@ export interface HostConfig {
   readonly delayNs: number
   /** takes frames and never says anything, not even to ARP */
   readonly silent: boolean
+  /** shift of the windows it announces: Linux offers 7 unless memory is short; 7 when left out */
+  readonly windowScale?: number | undefined
   readonly seed: bigint | number | string
 }
 
@@ -54,6 +57,7 @@ export class Host implements Station {
   readonly strays: TcpFrame[] = []
   /** Added to every timestamp, as Linux does for each pair of hosts. */
   readonly timestampOffset: number
+  readonly windowScale: number
   private readonly config: HostConfig
   private readonly neighbours = new Map<number, Uint8Array>()
   private readonly waiting: { readonly ip: number; readonly send: () => void }[] = []
@@ -66,6 +70,7 @@ export class Host implements Station {
     this.ip = ipNumber(config.address)
     this.random = new Random(`${String(config.seed)}/${config.name}/${config.address}`)
     this.timestampOffset = this.random.u32()
+    this.windowScale = config.windowScale ?? WINDOW_SCALE
     wire(k).join(config.device, this)
   }
 
