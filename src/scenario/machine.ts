@@ -43,8 +43,11 @@ export function startMachine(scenario: Scenario): Run {
 }
 
 function load(run: Run, name: string, params: Parameters<typeof moduleWords>[0]): void {
-  run.programs.insmod(name, moduleWords(params), {})
+  const task = `insmod ${name}`
+  run.programs.insmod(name, moduleWords(params), { name: task })
   runUntilIdle(run.k)
+  if (run.programs.exitOf(task)?.status === 0) return
+  throw new CoredrillError('SCENARIO', `cannot load ${name}: ${run.programs.errors(task).trim()}`)
 }
 
 function bootKernel(scenario: Scenario): Kernel {
@@ -80,6 +83,7 @@ function addHosts(k: Kernel, scenario: Scenario): Map<string, Host> {
       device: spec.device ?? scenario.devices[0]?.name ?? 'lo',
       delayNs: spec.delay,
       silent: spec.silent,
+      windowScale: spec.window_scale,
       seed: scenario.seed,
     })
     for (const port of spec.listen) host.listen(port)

@@ -212,11 +212,15 @@ export class Programs {
     })
   }
 
-  /** insmod FILE with its parameters; the file is put into the directory of whoever runs it. */
+  /**
+   * insmod FILE with its parameters. The file is put into the directory of whoever runs it, or with the kernel's
+   * modules when nobody does.
+   */
   insmod(module: string, params: readonly string[], options: Omit<StartOptions, 'argv'>): void {
+    const { k } = this.run
     const parent = options.parent === undefined ? undefined : this.find(options.parent)
-    const folder = parent?.cwd ?? '/root'
-    ensurePath(this.run.k, `${folder}/${module}.ko`.replace('//', '/'), S_IFREG | 0o644)
+    const folder = parent?.cwd ?? `/usr/lib/modules/${k.profile.release}/extra`
+    ensurePath(k, `${folder}/${module}.ko`.replace('//', '/'), S_IFREG | 0o644)
     const file = parent === undefined ? `${folder}/${module}.ko` : `${module}.ko`
     this.run.refusals.watchModule(module)
     this.start({ ...options, argv: ['insmod', file, ...params] })
@@ -233,6 +237,11 @@ export class Programs {
   /** Everything it wrote to standard output. */
   output(name: string): string {
     return this.find(name).observed.stdout
+  }
+
+  /** Everything it wrote to standard error. */
+  errors(name: string): string {
+    return this.find(name).observed.stderr
   }
 
   /** How it ended; undefined while it has not. */

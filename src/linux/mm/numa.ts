@@ -25,6 +25,8 @@ export function alloc_node_data(k: Kernel): void {
   while (PAGE_SIZE << order < k.types.sizeof('pglist_data')) order++
   const nd: pglist_data = k.ref('pglist_data', page_address(k, alloc_pages(k, order)))
   k.mem.setPointer(toVa(table, k.mem.wordSize), nd.$va)
+  const ids = k.symbols.get('nr_node_ids')
+  if (ids !== undefined) k.mem.setU32(toVa(ids, k.mem.wordSize), 1)
   const pages = k.mem.sizeBytes / PAGE_SIZE
   nd.node_id = 0
   nd.nr_zones = 1 + ZONES.findIndex(([, limit]) => pages <= limit)
