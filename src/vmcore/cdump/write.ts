@@ -1,6 +1,6 @@
 /** Writes a `.cdump`: to a temporary name first, so that a dump is whole or absent. */
 
-import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { Packr } from 'msgpackr'
 import { DumpError, invariant } from '../../base/errors.ts'
 import { PAGE_SIZE } from '../container.ts'
@@ -47,6 +47,7 @@ export function writeCdump(path: string, input: CdumpInput): number {
   let fd: number | undefined
   let created = false
   try {
+    refuseSpecial(path)
     fd = openSync(temporary, 'wx')
     created = true
     const size = writeTo(new FileWriter(fd), input)
@@ -60,6 +61,14 @@ export function writeCdump(path: string, input: CdumpInput): number {
     if (!(error instanceof Error && 'code' in error && 'syscall' in error)) throw error
     throw new DumpError('UNWRITABLE', path, -1, `cannot write: ${describe(String(error.code))}`)
   }
+}
+
+/** A rename would put a file in the place of a device, pipe or directory. */
+function refuseSpecial(path: string): void {
+  const there = statSync(path, { throwIfNoEntry: false })
+  if (there === undefined || there.isFile()) return
+  const what = there.isDirectory() ? 'is a directory' : 'is no regular file'
+  throw new DumpError('UNWRITABLE', path, -1, `cannot write: ${what}`)
 }
 
 function describe(code: string): string {

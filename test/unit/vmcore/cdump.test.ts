@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -210,6 +211,15 @@ describe('writing', () => {
       expect.objectContaining({ code: 'UNWRITABLE', path }),
     )
     expect(readdirSync(folder).filter((name) => name.includes('.tmp'))).toEqual([])
+  })
+
+  test('in the place of a pipe: one error, and the pipe stays', () => {
+    const path = join(folder, 'pipe')
+    execFileSync('mkfifo', [path])
+    expect(() => writeCdump(path, input([snapshot('a', null, [])]))).toThrow(
+      expect.objectContaining({ code: 'UNWRITABLE', path }),
+    )
+    expect(statSync(path).isFIFO()).toBe(true)
   })
 
   test('under a name the system refuses: one error', () => {
