@@ -194,9 +194,19 @@ export class Kernel {
   /** @internal called by kfunc's wrapper */
   leave(info: KFunctionInfo): void {
     const thread = this.cpu.current
-    if (thread.frames.pop() !== info) throw new InvariantError(`unbalanced stack leaving ${info.name}`)
+    if (thread.frames.pop()?.id !== info.id) throw new InvariantError(`unbalanced stack leaving ${info.name}`)
     thread.sp = thread.stackPointers.pop() as number
     this.mem.journal.site = thread.frames.at(-1)?.id ?? 0
+  }
+
+  /**
+   * The running function ends in a jump to what it calls next, so that its frame is gone by then. For functions
+   * that call others before; one that only jumps declares itself `sibling`.
+   */
+  jump(): void {
+    const { frames } = this.cpu.current
+    const info = frames.at(-1)
+    if (info !== undefined && !info.sibling) frames[frames.length - 1] = { ...info, sibling: true }
   }
 
   /** @internal called by kfunc's wrapper when something is probed */

@@ -26,14 +26,15 @@ export const sock_recvmsg = kfunc(
     const refused = security_socket_recvmsg(k, sock, msg, size, flags)
     if (refused !== 0) return refused
     const recvmsg = sock.ops?.recvmsg ?? 0n
+    k.jump()
     return yield* sleepable(k.indirect<Recvmsg>(recvmsg)(k, sock, msg, size, flags))
   },
 )
 
 /** @returns bytes taken, or a negative errno */
-export const sock_sendmsg = kfunc(
+export const __sock_sendmsg = kfunc(
   FILE,
-  function* sock_sendmsg(k: Kernel, sock: socket, msg: msghdr): Generator<unknown, number> {
+  function* __sock_sendmsg(k: Kernel, sock: socket, msg: msghdr): Generator<unknown, number> {
     const size = iov_iter_count(msg.msg_iter)
     const refused = security_socket_sendmsg(k, sock, msg, size)
     if (refused !== 0) return refused
@@ -41,3 +42,4 @@ export const sock_sendmsg = kfunc(
     return yield* sleepable(k.indirect<Sendmsg>(sendmsg)(k, sock, msg, size))
   },
 )
+export const sock_sendmsg = __sock_sendmsg

@@ -333,6 +333,7 @@ export const inet_sendmsg = kfunc(
   function* inet_sendmsg(k, sock: socket, msg: msghdr, size: number): Generator<unknown, number> {
     const sk = deref(sock.sk)
     if (sk.sk_num === 0 && sk_prot(sk).no_autobind === 0 && inet_autobind(k, sk) !== 0) return -E.EAGAIN
+    k.jump()
     return yield* sleepable(k.indirect<Message>(sk_prot(sk).sendmsg)(k, sk, msg, size))
   },
 )

@@ -118,22 +118,20 @@ function reqsk_queue_unlink(k: Kernel, req: request_sock): boolean {
   return found
 }
 
-const __inet_csk_reqsk_queue_drop = kfunc(
-  FILE,
-  function __inet_csk_reqsk_queue_drop(k, sk: sock, req: request_sock): boolean {
-    const unlinked = reqsk_queue_unlink(k, req)
-    if (!unlinked) return false
-    reqsk_queue_removed(inet_csk(k, sk).icsk_accept_queue, req)
-    reqsk_put(k, req)
-    return true
-  },
-)
+/** As {@link inet_csk_reqsk_queue_drop}, where the compiler has it inlined. */
+function reqskQueueDrop(k: Kernel, sk: sock, req: request_sock): boolean {
+  const unlinked = reqsk_queue_unlink(k, req)
+  if (!unlinked) return false
+  reqsk_queue_removed(inet_csk(k, sk).icsk_accept_queue, req)
+  reqsk_put(k, req)
+  return true
+}
 
 /** Give a request up: table, timer and count. */
 export const inet_csk_reqsk_queue_drop = kfunc(
   FILE,
   function inet_csk_reqsk_queue_drop(k, sk: sock, req: request_sock): boolean {
-    return __inet_csk_reqsk_queue_drop(k, sk, req)
+    return reqskQueueDrop(k, sk, req)
   },
 )
 
@@ -243,6 +241,23 @@ export const inet_child_forget = kfunc(
   },
 )
 
+/** As {@link inet_csk_reqsk_queue_add}, where the compiler has it inlined. */
+function reqskQueueAdd(k: Kernel, sk: sock, req: request_sock, child: sock): sock | null {
+  if (sk.sk_state !== TCP_LISTEN) {
+    inet_child_forget(k, sk, req, child)
+    return null
+  }
+  const queue = inet_csk(k, sk).icsk_accept_queue
+  req.sk = child
+  req.dl_next = null
+  const tail = queue.rskq_accept_tail
+  if (queue.rskq_accept_head === null) queue.rskq_accept_head = req
+  else deref(tail).dl_next = req
+  queue.rskq_accept_tail = req
+  sk_acceptq_added(sk)
+  return child
+}
+
 /**
  * Queue a finished connection for accept(): the request, which points at the child.
  * @returns the child, `null` when the listener closed meanwhile
@@ -251,19 +266,7 @@ export const inet_child_forget = kfunc(
 export const inet_csk_reqsk_queue_add = kfunc(
   FILE,
   function inet_csk_reqsk_queue_add(k, sk: sock, req: request_sock, child: sock): sock | null {
-    if (sk.sk_state !== TCP_LISTEN) {
-      inet_child_forget(k, sk, req, child)
-      return null
-    }
-    const queue = inet_csk(k, sk).icsk_accept_queue
-    req.sk = child
-    req.dl_next = null
-    const tail = queue.rskq_accept_tail
-    if (queue.rskq_accept_head === null) queue.rskq_accept_head = req
-    else deref(tail).dl_next = req
-    queue.rskq_accept_tail = req
-    sk_acceptq_added(sk)
-    return child
+    return reqskQueueAdd(k, sk, req, child)
   },
 )
 
@@ -284,9 +287,9 @@ export const inet_csk_complete_hashdance = kfunc(
     own_req: boolean,
   ): sock | null {
     if (own_req) {
-      inet_csk_reqsk_queue_drop(k, deref(req.rsk_listener), req)
+      reqskQueueDrop(k, deref(req.rsk_listener), req)
       reqsk_queue_removed(inet_csk(k, deref(req.rsk_listener)).icsk_accept_queue, req)
-      if (inet_csk_reqsk_queue_add(k, sk, req, child) !== null) return child
+      if (reqskQueueAdd(k, sk, req, child) !== null) return child
     }
     sock_put(k, child)
     return null

@@ -103,7 +103,10 @@ export const tcp_write_queue_purge = kfunc(FILE, function tcp_write_queue_purge(
 export const tcp_shutdown = kfunc(FILE, function tcp_shutdown(k, sk: sock, how: number): void {
   if ((how & SEND_SHUTDOWN) === 0) return
   const sendable = TCP.TCPF_ESTABLISHED | TCP.TCPF_SYN_SENT | TCP.TCPF_SYN_RECV | TCP.TCPF_CLOSE_WAIT
-  if (((1 << sk.sk_state) & sendable) !== 0 && tcp_close_state(k, sk)) tcp_send_fin(k, sk)
+  if (((1 << sk.sk_state) & sendable) !== 0 && tcp_close_state(k, sk)) {
+    k.jump()
+    tcp_send_fin(k, sk)
+  }
 })
 
 /** Bytes nobody read are dropped. @returns whether there were any */

@@ -111,6 +111,7 @@ export const tcp_push = kfunc(
     if (skb === null) return
     const force = after(tp.write_seq, (tp.pushed_seq + (tp.max_window >>> 1)) >>> 0)
     if ((flags & MSG_MORE) === 0 || force) tcp_mark_push(k, sk, skb)
+    k.jump()
     __tcp_push_pending_frames(k, sk, mss, (flags & MSG_MORE) !== 0 ? TCP_NAGLE_CORK : nonagle)
   },
 )

@@ -158,6 +158,7 @@ export const tcp_data_ready = kfunc(FILE, function tcp_data_ready(k, sk: sock): 
     avail < tcp_full_space(sk)
   )
     return
+  k.jump()
   sk_data_ready(k, sk)
 })
 

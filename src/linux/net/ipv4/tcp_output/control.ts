@@ -300,7 +300,9 @@ export const tcp_send_fin = kfunc(FILE, function tcp_send_fin(k, sk: sock): void
     tcp_init_nondata_skb(k, skb, tp.write_seq, TCPHDR_ACK | TCPHDR_FIN)
     tcp_queue_skb(k, sk, skb)
   }
-  __tcp_push_pending_frames(k, sk, tcp_current_mss(k, sk), TCP_NAGLE_OFF)
+  const mss = tcp_current_mss(k, sk)
+  k.jump()
+  __tcp_push_pending_frames(k, sk, mss, TCP_NAGLE_OFF)
 })
 
 /** Break the connection off. */
