@@ -20,11 +20,12 @@ export type Storable = number | bigint | StructRef | null | Sourced | Uint8Array
 
 /** A struct (or union) somewhere in memory. Members come as properties; our own names begin with `$`. */
 export class StructRef {
-  readonly $types: Types
-  readonly $mem: Memory
+  // `declare`: the constructor alone makes them; references are made by the million
+  declare readonly $types: Types
+  declare readonly $mem: Memory
   /** NaN when the pointer was not canonical. */
-  readonly $va: Va
-  private readonly $raw: bigint | undefined
+  declare readonly $va: Va
+  declare private readonly $raw: bigint | undefined
   /** Set on each subclass's prototype. */
   declare readonly $type: StructType
 
