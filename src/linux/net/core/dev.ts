@@ -13,13 +13,16 @@ import {
   __LINK_STATE_PRESENT,
   __LINK_STATE_START,
 } from '../../../abi/if.ts'
+import { from } from '../../../btf/ref.ts'
 import {
   INIT_LIST_HEAD,
+  list_add,
   list_add_tail,
   list_del_init,
   list_empty,
   list_for_each_entry,
 } from '../../../structures/list.ts'
+import { toVa } from '../../../base/addr.ts'
 import { kfunc } from '../../kfunc.ts'
 import { perKernel, type Kernel } from '../../kernel.ts'
 import { NET_RX_SOFTIRQ, __raise_softirq_irqoff, open_softirq } from '../../kernel/softirq.ts'
@@ -36,7 +39,10 @@ import {
 } from './skbuff.ts'
 
 const NAPI_STATE_SCHED = 1n << 0n
+const NAPI_STATE_LISTED = 1n << 4n
 const NAPI_WEIGHT = 64
+/** CONFIG_NR_CPUS: identities above it are NAPI's, those up to it processors'. */
+const NR_CPUS = 8192
 /** Packets one softirq may take. @see net/core/dev.c:netdev_budget */
 const NETDEV_BUDGET = 300
 
@@ -76,8 +82,12 @@ export function net_dev_init(k: Kernel): void {
     INIT_LIST_HEAD(k.mem, sd.backlog.poll_list.$va)
     INIT_LIST_HEAD(k.mem, sd.backlog.rx_list.$va)
   }
+  k.mem.setU32(napi_gen_id(k), NR_CPUS)
   open_softirq(k, NET_RX_SOFTIRQ, net_rx_action)
 }
+
+/** Where the last identity given to a NAPI instance is counted. @see net/core/dev.c:napi_gen_id */
+const napi_gen_id = (k: Kernel): number => toVa(k.sym('napi_gen_id'), k.mem.wordSize)
 
 /** A device with what every driver fills in. @see net/core/dev.c:alloc_netdev_mqs */
 export const alloc_netdev_mqs = kfunc(
@@ -143,9 +153,19 @@ export const __dev_queue_xmit = kfunc(
       kfree_skb(k, skb)
       return 0
     }
+    netdev_core_pick_tx(k, skb)
     return dev_hard_start_xmit(k, skb, dev)
   },
 )
+
+/** A card has one queue; what stays is the processor that sent. @see net/core/dev.c:netdev_core_pick_tx */
+const netdev_core_pick_tx = kfunc(
+  'net/core/dev.c',
+  function netdev_core_pick_tx(k: Kernel, skb: sk_buff): void {
+    if (skb.sender_cpu - 1 >= NR_CPUS || skb.sender_cpu === 0) skb.sender_cpu = k.cpu.id + 1
+  },
+)
+
 export const dev_queue_xmit = (k: Kernel, skb: sk_buff): number => __dev_queue_xmit(k, skb)
 
 /** A packet arrives without NAPI: it waits in this CPU's backlog. @see net/core/dev.c:__netif_rx */
@@ -206,9 +226,26 @@ export const netif_napi_add_weight = kfunc(
     napi.poll = k.text(poll)
     napi.poll_owner = -1
     napi.dev = dev
-    list_add_tail(k.mem, napi.dev_list.$va, dev.napi_list.$va)
+    napi.state = napi.state | NAPI_STATE_LISTED
+    list_add(k.mem, napi.dev_list.$va, dev.napi_list.$va)
+    napi_hash_add(k, napi)
   },
 )
+
+/**
+ * @see net/core/dev.c:napi_hash_add
+ * @remarks the table busy polling looks instances up in is left empty
+ */
+function napi_hash_add(k: Kernel, napi: napi_struct): void {
+  const id = k.mem.u32(napi_gen_id(k)) + 1
+  k.mem.setU32(napi_gen_id(k), id)
+  napi.napi_id = id
+}
+
+/** @see include/net/busy_poll.h:skb_mark_napi_id */
+export function skb_mark_napi_id(skb: sk_buff, napi: napi_struct): void {
+  skb.napi_id = from(napi, 'napi_id')
+}
 
 /** The receive softirq. @see net/core/dev.c:net_rx_action */
 export const net_rx_action = kfunc('net/core/dev.c', function net_rx_action(k: Kernel): void {

@@ -19,6 +19,7 @@ import {
   napi_complete_done,
   netdev_priv,
   netif_napi_add_weight,
+  skb_mark_napi_id,
   register_netdevice,
 } from '../../../net/core/dev.ts'
 import { __netdev_alloc_skb, consume_skb, skb_data, skb_put } from '../../../net/core/skbuff.ts'
@@ -105,18 +106,19 @@ export const e1000_clean = kfunc(
     const dev = napi.dev as net_device
     const received = ring(k, dev)
       .splice(0, budget)
-      .map((frame) => takeUp(k, dev, frame))
+      .map((frame) => takeUp(k, dev, frame, napi))
     if (received.length < budget) napi_complete_done(k, napi, received)
     return received.length
   },
   MODULE,
 )
 
-function takeUp(k: Kernel, dev: net_device, frame: Frame): sk_buff {
+function takeUp(k: Kernel, dev: net_device, frame: Frame, napi: napi_struct): sk_buff {
   const skb = __netdev_alloc_skb(k, dev, frame.bytes.length)
   k.mem.write(skb_put(k, skb, frame.bytes.length), frame.bytes, SourceKind.Packet, frame.number * 65536)
   skb.ip_summed = CHECKSUM_UNNECESSARY
   skb.protocol = eth_type_trans(k, skb, dev)
+  skb_mark_napi_id(skb, napi)
   return skb
 }
 
