@@ -6,7 +6,7 @@
  */
 
 import { toVa, type Va } from '../../../base/addr.ts'
-import type { file, inode, kmem_cache, socket, super_block, vfsmount } from '../../../btf/vmlinux.ts'
+import type { dentry, file, inode, kmem_cache, socket, super_block, vfsmount } from '../../../btf/vmlinux.ts'
 import { S_IFSOCK } from '../../../abi/stat.ts'
 import { O_NONBLOCK, O_RDWR } from '../../../abi/fcntl.ts'
 import { deref } from '../../deref.ts'
@@ -64,6 +64,11 @@ const sock_free_inode = kfunc(FILE, function sock_free_inode(k: Kernel, inode: i
   kmem_cache_free(k, deref(cache(k).inodes), SOCKET_I(k, inode).$va)
 })
 
+/** What a socket is called where links to it are read: not by its dentry's name. @see net/socket.c:sockfs_dname */
+const sockfs_dname = kfunc(FILE, function sockfs_dname(_k, dentry: dentry): string {
+  return `socket:[${deref(dentry.d_inode).i_ino}]`
+})
+
 /** @see net/socket.c:sock_init */
 export function sock_init(k: Kernel): void {
   const flags = SLAB_HWCACHE_ALIGN | SLAB_RECLAIM_ACCOUNT | SLAB_MEM_SPREAD | SLAB_ACCOUNT
@@ -78,12 +83,13 @@ export function sock_init(k: Kernel): void {
   op.alloc_inode = k.text(sock_alloc_inode)
   op.free_inode = k.text(sock_free_inode)
   const type = register_filesystem(k, 'sockfs', 'sock_fs_type')
-  const dops = k.symbols.get('sockfs_dentry_operations')
+  const dops = k.global('sockfs_dentry_operations', 'dentry_operations')
+  dops.d_dname = k.text(sockfs_dname)
   const xattr = k.symbols.get('sockfs_xattr_handlers')
   const sb = init_pseudo(k, type, {
     magic: SOCKFS_MAGIC,
     op,
-    ...(dops === undefined ? {} : { dops }),
+    dops: dops.$addr,
     ...(xattr === undefined ? {} : { xattr }),
   })
   const mnt = kern_mount(k, sb, 'sockfs')
