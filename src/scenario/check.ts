@@ -58,8 +58,7 @@ function checkHosts({ hosts, devices }: Machine, names: Names, complain: Complai
         complain(['hosts', i], 'BAD_VALUE', 'a host needs a device to be reached by')
       return
     }
-    const mask = device.address.prefix === 0 ? 0 : (-1 << (32 - device.address.prefix)) >>> 0
-    const apart = ((ipNumber(host.address) ^ ipNumber(device.address.ip)) & mask) !== 0
+    const apart = !onNetwork(host.address, device.address)
     if (apart && device.gateway === undefined) {
       const net = `${device.address.ip}/${device.address.prefix}`
       complain(
@@ -69,6 +68,15 @@ function checkHosts({ hosts, devices }: Machine, names: Names, complain: Complai
       )
     }
   })
+}
+
+/** Is an address on the network of a device? */
+export function onNetwork(
+  address: string,
+  network: { readonly ip: string; readonly prefix: number },
+): boolean {
+  const mask = network.prefix === 0 ? 0 : (-1 << (32 - network.prefix)) >>> 0
+  return ((ipNumber(address) ^ ipNumber(network.ip)) & mask) === 0
 }
 
 function checkProcesses({ processes, cpus, memoryBytes }: Machine, names: Names, complain: Complain): void {

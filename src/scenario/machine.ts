@@ -7,8 +7,10 @@ import { e1000_probe } from '../linux/drivers/net/e1000/e1000_main.ts'
 import type { Kernel } from '../linux/kernel.ts'
 import { runUntilIdle } from '../linux/kernel/sched/run.ts'
 import { in_aton } from '../linux/net/ipv4/devinet.ts'
+import { add_default_gateway } from '../linux/net/ipv4/route.ts'
 import { Host } from '../linux/net/wire/host.ts'
 import { findProfile } from '../linux/profile.ts'
+import { onNetwork } from './check.ts'
 import { macBytes } from './fields.ts'
 import { moduleWords } from './steps/insmod.ts'
 import { reservePins } from './pins.ts'
@@ -64,9 +66,10 @@ function bootKernel(scenario: Scenario): Kernel {
 }
 
 function addDevices(k: Kernel, scenario: Scenario): void {
-  for (const { name, mac, address, irq_cpu: irqCpu } of scenario.devices) {
+  for (const { name, mac, address, irq_cpu: irqCpu, gateway } of scenario.devices) {
     const config = { name, mac: macBytes(mac), address: in_aton(address.ip), prefix: address.prefix, irqCpu }
-    e1000_probe(k, config)
+    const dev = e1000_probe(k, config)
+    if (gateway !== undefined) add_default_gateway(k, in_aton(gateway), dev)
   }
 }
 
@@ -74,16 +77,19 @@ function addHosts(k: Kernel, scenario: Scenario): Map<string, Host> {
   const random = new Random(`${scenario.seed}/hosts`)
   const hosts = new Map<string, Host>()
   for (const spec of scenario.hosts) {
-    // 02: locally administered
-    const made = Uint8Array.from([0x02, ...Array.from({ length: 5 }, () => random.below(256))])
+    const made = madeMac(random)
+    const device = scenario.devices.find(({ name }) => name === (spec.device ?? scenario.devices[0]?.name))
+    const router =
+      device !== undefined && !onNetwork(spec.address, device.address) ? device.gateway : undefined
+    const routerMac = router === undefined ? undefined : madeMac(new Random(`${scenario.seed}/${router}`))
     const host = new Host(k, {
       name: spec.name,
       address: spec.address,
-      mac: spec.mac === undefined ? made : macBytes(spec.mac),
-      device: spec.device ?? scenario.devices[0]?.name ?? 'lo',
+      mac: routerMac ?? (spec.mac === undefined ? made : macBytes(spec.mac)),
+      router,
+      device: device?.name ?? 'lo',
       delayNs: spec.delay,
       silent: spec.silent,
-      windowScale: spec.window_scale,
       seed: scenario.seed,
     })
     for (const port of spec.listen) host.listen(port)
@@ -91,6 +97,10 @@ function addHosts(k: Kernel, scenario: Scenario): Map<string, Host> {
   }
   return hosts
 }
+
+/** 02: locally administered */
+const madeMac = (random: Random): Uint8Array =>
+  Uint8Array.from([0x02, ...Array.from({ length: 5 }, () => random.below(256))])
 
 /** `2026-01-31T12:00:00Z` → nanoseconds since the epoch (without the platform's clock or calendar). */
 export function wallTime(text: string): bigint {

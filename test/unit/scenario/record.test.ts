@@ -164,6 +164,25 @@ describe('a step that cannot be done ends the recording', () => {
     expect(failed).toEqual([])
   })
 
+  test('a host behind the gateway is reached through it', async () => {
+    const { failed } = await record(`devices:
+  - { name: eth0, mac: 08:00:27:00:00:01, address: 10.0.0.1/24, gateway: 10.0.0.254 }
+hosts:
+  - { name: far, address: 192.0.2.7 }
+processes:
+  - { name: shell, pid: 500, argv: [-bash], cwd: /root, tty: /dev/pts/0 }
+steps:
+  - run: { name: server, parent: shell, argv: [ncat, -l, 10.0.0.1, '80'] }
+  - connect: { host: far, to: 10.0.0.1:80 }
+  - send: { connection: far, data: "from afar" }
+  - snapshot: s
+expect:
+  - { output: server, equals: from afar }
+  - { of: { process: server, fd: 4 }, that: sk->__sk_common.skc_daddr, equals: 0x070200c0 }
+`)
+    expect(failed).toEqual([])
+  })
+
   test('a place that cannot be written leaves nothing behind', async () => {
     const path = join(folder, 's.yaml')
     writeFileSync(path, `${LISTEN}  - snapshot: s\n`)

@@ -37,6 +37,8 @@ export interface HostConfig {
   readonly device: string
   /** time it takes to answer, nanoseconds */
   readonly delayNs: number
+  /** dotted quad of the router it is reached through; its frames then have the router's hardware address */
+  readonly router?: string | undefined
   /** takes frames and never says anything, not even to ARP */
   readonly silent: boolean
   /** shift of the windows it announces: Linux offers 7 unless memory is short; 7 when left out */
@@ -58,6 +60,8 @@ export class Host implements Station {
   /** Added to every timestamp, as Linux does for each pair of hosts. */
   readonly timestampOffset: number
   readonly windowScale: number
+  /** The address that ARP finds here: its own, or its router's. */
+  private readonly linkIp: number
   private readonly config: HostConfig
   private readonly neighbours = new Map<number, Uint8Array>()
   private readonly waiting: { readonly ip: number; readonly send: () => void }[] = []
@@ -68,6 +72,7 @@ export class Host implements Station {
     this.name = config.name
     this.mac = config.mac
     this.ip = ipNumber(config.address)
+    this.linkIp = ipNumber(config.router ?? config.address)
     this.random = new Random(`${String(config.seed)}/${config.name}/${config.address}`)
     this.timestampOffset = this.random.u32()
     this.windowScale = config.windowScale ?? WINDOW_SCALE
@@ -112,7 +117,13 @@ export class Host implements Station {
     }
     this.waiting.push({ ip: target, send })
     this.transmit(
-      buildArp({ operation: ARP_REQUEST, senderMac: this.mac, sender: this.ip, targetMac: NO_MAC, target }),
+      buildArp({
+        operation: ARP_REQUEST,
+        senderMac: this.mac,
+        sender: this.linkIp,
+        targetMac: NO_MAC,
+        target,
+      }),
     )
   }
 
@@ -122,7 +133,7 @@ export class Host implements Station {
     this.k.clock.after(this.config.delayNs, () => {
       const arp = parseArp(bytes)
       if (arp !== undefined) {
-        if (arp.target === this.ip) this.receiveArp(arp)
+        if (arp.target === this.linkIp) this.receiveArp(arp)
         return
       }
       const segment = parseTcp(bytes)
@@ -135,7 +146,7 @@ export class Host implements Station {
     if (arp.operation === ARP_REQUEST) {
       const operation = ARP_REPLY
       const to = { targetMac: arp.senderMac, target: arp.sender }
-      this.transmit(buildArp({ operation, senderMac: this.mac, sender: this.ip, ...to }))
+      this.transmit(buildArp({ operation, senderMac: this.mac, sender: this.linkIp, ...to }))
     }
     for (let i = 0; i < this.waiting.length;) {
       const entry = this.waiting[i] as (typeof this.waiting)[number]
