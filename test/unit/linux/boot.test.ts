@@ -13,7 +13,7 @@ describe('a booted machine, opened as a dump', () => {
   })
 
   test('the banner in memory is the first line of the log', () => {
-    const first = log_records(target).next().value
+    const [first] = log_records(target)
     expect(first?.text).toBe(bannerOf(k.profile))
     const banner = target.read(target.sym('linux_banner'), bannerOf(k.profile).length)
     expect(Buffer.from(banner).toString('latin1')).toBe(bannerOf(k.profile))
