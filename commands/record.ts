@@ -6,7 +6,7 @@ import { answerLine } from '../src/crash/answer-line.ts'
 import { profiles } from '../src/linux/profile.ts'
 import { expectationError } from '../src/scenario/expect.ts'
 import { ScenarioError } from '../src/scenario/problem.ts'
-import { recordFile, scenarioName, type RecordedFile } from '../src/scenario/record-file.ts'
+import { readScenario, recordFile, scenarioName, type RecordedFile } from '../src/scenario/record-file.ts'
 
 export default class Record extends Command {
   static override summary = 'run a scenario on the simulated kernel and keep its memory as a dump'
@@ -25,6 +25,7 @@ export default class Record extends Command {
     seed: Flags.string({ summary: 'another seed: other addresses, the same story' }),
     verbose: Flags.boolean({ char: 'v', summary: 'print each step as it runs' }),
     expect: Flags.boolean({ summary: 'check what the scenario expects', default: true, allowNo: true }),
+    check: Flags.boolean({ summary: 'only read the scenario and report its problems' }),
     profiles: Flags.boolean({ summary: 'list the kernels there are, and stop' }),
   }
 
@@ -40,7 +41,8 @@ export default class Record extends Command {
         process.exitCode = 2
         return
       }
-      await record(args.scenario, flags)
+      if (flags.check) readScenario(args.scenario)
+      else await record(args.scenario, flags)
     } catch (error) {
       process.stderr.write(recordingFailure('record', error))
       process.exitCode = 1

@@ -250,8 +250,8 @@ export const sections = {
   notes: text.describe('what there is to learn'),
   profile: z.string().describe('the kernel: `coredrill record --profiles` lists them'),
   cpus: whole(1, 64),
-  memory: size.refine((n) => n >= 32 << 20 && n <= 64 * 2 ** 30 && n % (1 << 20) === 0, {
-    error: 'expected 32M to 64G, in whole megabytes',
+  memory: size.refine((n) => n >= 64 << 20 && n <= 64 * 2 ** 30 && n % (1 << 20) === 0, {
+    error: 'expected 64M to 64G, in whole megabytes',
   }),
   seed: z.union([word, z.string().min(1).max(200)]).describe('everything random comes from it'),
   clock: clockSchema,

@@ -1,6 +1,6 @@
 /** The machine a scenario describes: booted, with its cards, the hosts on the wire, files, processes and modules. */
 
-import { CoredrillError } from '../base/errors.ts'
+import { CoredrillError, InvariantError } from '../base/errors.ts'
 import { Random } from '../base/random.ts'
 import { createKernel, DEFAULT_BOOT } from '../linux/boot.ts'
 import { e1000_probe } from '../linux/drivers/net/e1000/e1000_main.ts'
@@ -55,14 +55,26 @@ function load(run: Run, name: string, params: Parameters<typeof moduleWords>[0])
 function bootKernel(scenario: Scenario): Kernel {
   const profile = findProfile(scenario.profile)
   if (profile === undefined) throw new CoredrillError('SCENARIO', `unknown profile ${scenario.profile}`)
-  return createKernel({
+  const options = {
     profile,
     memoryBytes: scenario.memoryBytes,
     cpus: scenario.cpus,
     seed: scenario.seed,
     wallNs: scenario.clock.boot === undefined ? DEFAULT_BOOT.wallNs : wallTime(scenario.clock.boot),
     hostname: scenario.hostname,
-  })
+  }
+  try {
+    return createKernel(options)
+  } catch (error) {
+    // many CPUs need more room than the least memory has
+    if (!(error instanceof InvariantError)) throw error
+    const problem = scenario.source.at(
+      ['memory'],
+      'BAD_VALUE',
+      error.message.replace(/^internal error: /, ''),
+    )
+    throw new ScenarioError(scenario.source.path, scenario.source.text, [problem])
+  }
 }
 
 function addDevices(k: Kernel, scenario: Scenario): void {
