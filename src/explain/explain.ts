@@ -9,7 +9,7 @@ import { task_comm, task_pid } from '../helpers/task.ts'
 import type { Target } from '../target/target.ts'
 import { birthOfConnection, birthOfListener, birthOfRequest, waitingConnections } from './birth.ts'
 import { adviceFor } from './advice.ts'
-import type { Evidence, Explanation, Side, SockKindName, Stage } from './facts.ts'
+import type { Evidence, Explanation, Side, SockKindName, Stage, Step } from './facts.ts'
 import { addressFields } from './fields.ts'
 import { refusalsOf } from './history.ts'
 import { hookEntries } from './hooks.ts'
@@ -95,6 +95,7 @@ function describeSock(
   const { sides, evidence } = ends === undefined ? { sides: NOWHERE, evidence: [] } : judge(ends, own)
   const hashed = kind === 'request' || kind === 'timewait' ? kind : 'full'
   const hook = hashed === 'full'
+  const birth = damage.attempt('birth', () => birthOf(target, sk, kind), [])
   return {
     kind,
     headline: headlineOf(sk, kind, ends, sides),
@@ -102,18 +103,27 @@ function describeSock(
     fd: subject.fd,
     sk: sk.$addr,
     state: stateOf(sk, kind),
-    steps: subject.walk?.steps ?? [],
+    steps: withGraft(subject.walk?.steps ?? [], birth),
     fields:
       ends === undefined ? [] : damage.attempt('address members', () => addressFields(sk, hashed, sides), []),
     evidence: [...evidence, ...damage.attempt('evidence', () => moreEvidence(sk, kind), [])],
     advice: adviceFor(kind, sides, ends),
-    birth: damage.attempt('birth', () => birthOf(target, sk, kind), []),
+    birth,
     waiting: kind === 'listener' ? damage.attempt('queues', () => waitingConnections(target, sk), []) : [],
     queue: hook ? damage.attempt('receive queue', () => receiveQueue(sk), undefined) : undefined,
     hooks: hook ? damage.attempt('hooks', () => hookEntries(target, 'socket_recvmsg'), []) : [],
     refusals: owner === undefined ? [] : refusalsOf(target).filter(({ pid }) => pid === owner.pid),
     damage: damage.lines,
   }
+}
+
+/** The last step's rule, once it is known whether the sock was accepted or made by socket(). */
+function withGraft(steps: readonly Step[], birth: readonly Stage[]): Step[] {
+  const accepted = birth.some(({ title }) => title === 'listener')
+  const rule = accepted
+    ? 'sock_graft() stored the sock here when accept() took it off the queue'
+    : 'the sock was made with the socket, by socket(): its family stored it here (sock_init_data)'
+  return steps.map((step) => (step.member === 'sk' ? { ...step, rule } : step))
 }
 
 const NOWHERE = { local: 'none' as Side, remote: 'none' as Side }

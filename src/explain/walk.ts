@@ -85,10 +85,6 @@ function fileSteps(file: StructRef, inode: StructRef, socket: StructRef): Step[]
         ? 'the same struct socket: sock_alloc_file() stored it when the file was made'
         : 'NOT the socket the inode belongs to: one of the two was changed',
     ),
-    step(
-      socket,
-      'sk',
-      'sock_graft() stored the sock here when the connection was accepted (or socket() made it)',
-    ),
+    step(socket, 'sk', "the protocol's side of the socket"),
   ]
 }
