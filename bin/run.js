@@ -22,13 +22,22 @@ if (!existsSync(dist)) {
   process.exit(1)
 }
 const file = /^[\w-]+$/.test(id ?? '') ? newest(`inspect/commands/${id}.js`, `commands/${id}.js`) : undefined
+if (file === undefined && /^\w/.test(id ?? '') && id !== 'help') {
+  console.error(
+    `coredrill: command not found: ${JSON.stringify(id).slice(1, -1)} (coredrill help lists what there is)`,
+  )
+  process.exit(2)
+}
 const Command = file === undefined ? undefined : (await import(file.href)).default
 if (Command !== undefined && 'crashFlags' in Command) {
   Command.id = id
   await new Command(argv, { bin: 'coredrill' }).run()
 } else {
   const { execute } = await import('@oclif/core')
-  await execute({ dir: import.meta.url, args: isHelp ? [id, ...argv] : process.argv.slice(2) })
+  await execute({
+    dir: import.meta.url,
+    args: isHelp ? [id, ...argv] : first === 'help' ? ['--help'] : process.argv.slice(2),
+  })
 }
 
 /** The bundled form of a command, unless the compiler ran after the bundler. */
