@@ -1,9 +1,11 @@
 /** Who is bound to which port: a bucket for each port (bhash) and for each address and port (bhash2). */
 
 import type { Va } from '../../../../base/addr.ts'
+import { from } from '../../../../btf/ref.ts'
 import type { inet_bind2_bucket, inet_bind_bucket, kmem_cache, sock } from '../../../../btf/vmlinux.ts'
 import { ENOENT } from '../../../../abi/errno.ts'
 import { AF_INET, AF_INET6 } from '../../../../abi/socket.ts'
+import type { Sourced } from '../../../../memory/memory.ts'
 import { hlist_add_head, hlist_del, hlist_empty, hlist_for_each_entry } from '../../../../structures/hlist.ts'
 import { kmem_cache_alloc, kmem_cache_free } from '../../../mm/slub.ts'
 import { deref } from '../../../deref.ts'
@@ -126,7 +128,13 @@ export function matchesAny(tb: inet_bind2_bucket, port: number, sk: sock): boole
 /** The sock becomes an owner of both buckets. */
 export const inet_bind_hash = kfunc(
   FILE,
-  function inet_bind_hash(k, sk: sock, tb: inet_bind_bucket, tb2: inet_bind2_bucket, port: number): void {
+  function inet_bind_hash(
+    k,
+    sk: sock,
+    tb: inet_bind_bucket,
+    tb2: inet_bind2_bucket,
+    port: number | Sourced<number>,
+  ): void {
     const icsk = inet_csk(k, sk)
     sk.sk_num = port
     sk_add_bind_node(k, sk, tb.owners.$va)
@@ -176,7 +184,7 @@ export const __inet_inherit_port = kfunc(
         inet_bind2_bucket_find(k, chain, port, child) ??
         inet_bind2_bucket_create(k, deref(info.bind2_bucket_cachep), child, chain, port)
     }
-    inet_bind_hash(k, child, tb, tb2, port)
+    inet_bind_hash(k, child, tb, tb2, from(child, 'sk_num'))
     return 0
   },
 )
