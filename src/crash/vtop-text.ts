@@ -3,20 +3,17 @@
 import { addr, hex, type Va } from '../base/addr.ts'
 import type { StructRef } from '../btf/ref.ts'
 import { symbolVa } from '../helpers/kernel.ts'
-import { vma_flags, vma_lookup, vma_path, vma_range } from '../helpers/mm.ts'
+import { vma_lookup, vma_range } from '../helpers/mm.ts'
 import { page_row, pfn_to_page, type PageRow } from '../helpers/page.ts'
 import { translate_pte } from '../helpers/pte.ts'
 import { addressWidth } from '../render/columns.ts'
-import { center } from '../render/pad.ts'
 import type { Walk, WalkEntry } from '../target/page-table.ts'
 import type { Target } from '../target/target.ts'
-import { faultMark, isDamage } from './fault-mark.ts'
 import { pageHeader, pageLine } from './page-text.ts'
 import { pteText } from './pte-text.ts'
+import { USER_WIDTH, vmaFile, vmaHeader, vmaJson, vmaLine, type VmaJson } from './vma-text.ts'
 
 const PAGE_SIZE = 4096
-/** Columns of a user address at least. */
-const USER_WIDTH = 10
 
 /** An address in `vtop --json`. */
 export interface VtopJson {
@@ -29,13 +26,7 @@ export interface VtopJson {
   readonly entries: readonly { readonly level: string; readonly address: bigint; readonly value: bigint }[]
   readonly pageSize?: number
   readonly flags?: readonly string[]
-  readonly vma?: {
-    readonly vma: bigint
-    readonly start: bigint
-    readonly end: bigint
-    readonly flags: bigint
-    readonly file: string
-  }
+  readonly vma?: VmaJson
   readonly page?: PageRow
 }
 
@@ -152,30 +143,9 @@ function walkJson(walk: Walk): Pick<VtopJson, 'entries' | 'physical' | 'pageSize
   }
 }
 
-function vmaJson(vma: StructRef): NonNullable<VtopJson['vma']> {
-  const { start, end } = vma_range(vma)
-  return { vma: vma.$addr, start: addr(start), end: addr(end), flags: vma_flags(vma), file: vmaFile(vma) }
-}
-
-function vmaFile(vma: StructRef): string {
-  try {
-    return vma_path(vma)
-  } catch (error) {
-    if (isDamage(error)) return faultMark(error)
-    throw error
-  }
-}
-
 /** The VMA's header and line. */
 function vmaLines(target: Target, vma: StructRef): string[] {
-  const width = addressWidth(target.wordSize)
-  const { vma: at, start, end, flags, file } = vmaJson(vma)
-  const column = (name: string): string => center(name, USER_WIDTH, 'left')
-  const range = [start, end].map((a) => hex(a).padStart(USER_WIDTH)).join(' ')
-  return [
-    `${center('VMA', width)} ${column('START')} ${column('END')}  FLAGS FILE`,
-    `${hex(at).padStart(width)} ${range} ${hex(flags).padStart(6)} ${file}`,
-  ]
+  return [vmaHeader(target.wordSize), vmaLine(vmaJson(vma), target.wordSize)]
 }
 
 /** Where a page that is not in memory would come from: file and byte offset. */

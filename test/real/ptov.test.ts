@@ -1,0 +1,3 @@
+import { testParity } from './parity-suite.ts'
+
+for (const command of ['ptov', 'btop', 'ptob']) testParity(command)
