@@ -102,6 +102,7 @@ function addHosts(k: Kernel, scenario: Scenario): Map<string, Host> {
       device: device?.name ?? 'lo',
       delayNs: spec.delay,
       silent: spec.silent,
+      windowScale: spec.window_scale,
       seed: scenario.seed,
     })
     for (const port of spec.listen) host.listen(port)
