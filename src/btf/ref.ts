@@ -20,21 +20,15 @@ export type Storable = number | bigint | StructRef | null | Sourced | Uint8Array
 
 /** A struct (or union) somewhere in memory. Members come as properties; our own names begin with `$`. */
 export class StructRef {
-  // `declare`: the constructor alone makes them; references are made by the million
-  declare readonly $types: Types
+  // references are made by the million: they hold two fields of their own, see ownConstructor
   declare readonly $mem: Memory
   /** NaN when the pointer was not canonical. */
   declare readonly $va: Va
-  declare private readonly $raw: bigint | undefined
-  /** Set on each subclass's prototype. */
+  /** The pointer that was not canonical. */
+  declare $raw: bigint | undefined
+  // on each struct's prototype
+  declare readonly $types: Types
   declare readonly $type: StructType
-
-  constructor(types: Types, mem: Memory, va: Va, raw?: bigint) {
-    this.$types = types
-    this.$mem = mem
-    this.$va = va
-    this.$raw = raw
-  }
 
   get $addr(): Addr {
     return this.$raw !== undefined ? addr(this.$raw) : toAddr(this.$va)
@@ -89,8 +83,7 @@ export class StructRef {
 
   /** Store into a member by path. */
   $set(path: string, value: Storable): void {
-    const place = this.$types.place(this.$type, path)
-    accessor(this.$types, place).set(this, value)
+    placeAccessor(this.$types, this.$types.place(this.$type, path)).set(this, value)
   }
 
   /** The same address as another struct: `(struct inet_sock *)sk`. */
@@ -148,7 +141,7 @@ export class ArrayRef {
     this.$element = element
     this.length = length
     this.stride = types.sizeof(element)
-    this.access = accessor(types, { type: element, bitOffset: 0, bitSize: 0 })
+    this.access = elementAccessor(types, element)
   }
 
   get $addr(): Addr {
@@ -240,38 +233,73 @@ const locate = (at: Located, offset: number, size: number): Va => {
   return va
 }
 
-const readPlace = (at: StructRef, place: Place): Value => accessor(at.$types, place).get(at)
+const placeAccessors = new WeakMap<Place, Accessor>()
+const elementAccessors = new WeakMap<Type, Accessor>()
+
+function placeAccessor(types: Types, place: Place): Accessor {
+  let found = placeAccessors.get(place)
+  if (found === undefined) placeAccessors.set(place, (found = accessor(types, place)))
+  return found
+}
+
+function elementAccessor(types: Types, type: Type): Accessor {
+  let found = elementAccessors.get(type)
+  if (found === undefined) {
+    found = accessor(types, { type, bitOffset: 0, bitSize: 0 })
+    elementAccessors.set(type, found)
+  }
+  return found
+}
+
+const readPlace = (at: StructRef, place: Place): Value => placeAccessor(at.$types, place).get(at)
+
+/** Makes the references to one struct type. */
+export type StructClass = new (mem: Memory, va: Va) => StructRef
+
+let constructors = 0
+
+/**
+ * A constructor of its own text for each struct. One for all would see hundreds of shapes, and the engine would look
+ * up each store in it: that was a tenth of a recording's time.
+ */
+function ownConstructor(): StructClass {
+  // the number: the engine takes equal text for the same function
+  const text = `return function StructRef(mem, va) { this.$mem = mem; this.$va = va } // ${constructors++}`
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- nothing of a dump goes into the text
+  const make = new Function(text) as () => StructClass
+  return make()
+}
 
 /** The class of references to one struct type. */
-export function structClass(
-  types: Types,
-  type: StructType,
-): new (types: Types, mem: Memory, va: Va, raw?: bigint) => StructRef {
-  const Class = class extends StructRef {}
-  Object.defineProperty(Class.prototype, '$type', { value: type })
-  for (const [name, place] of types.members(type)) {
-    let made: Accessor | undefined
-    const access = (): Accessor => (made ??= accessor(types, place))
-    Object.defineProperty(Class.prototype, name, {
-      configurable: true,
-      enumerable: true,
-      // the first use replaces itself by the accessor's own closure
-      get(this: StructRef) {
-        const { get, set } = access()
-        Object.defineProperty(Class.prototype, name, {
-          configurable: true,
-          enumerable: true,
-          get(this: StructRef) { return get(this) }, // prettier-ignore
-          set(this: StructRef, value: Storable) { set(this, value) }, // prettier-ignore
-        })
-        return get(this)
-      },
-      set(this: StructRef, value: Storable) {
-        access().set(this, value)
-      },
-    })
-  }
+export function structClass(types: Types, type: StructType): StructClass {
+  const Class = ownConstructor()
+  const prototype = Object.create(StructRef.prototype, {
+    $types: { value: types },
+    $type: { value: type },
+    $raw: { value: undefined, writable: true },
+  }) as StructRef
+  Object.defineProperty(Class, 'prototype', { value: prototype })
+  for (const [name, place] of types.members(type)) defineMember(prototype, name, types, place)
   return Class
+}
+
+function defineMember(prototype: StructRef, name: string, types: Types, place: Place): void {
+  const both = { configurable: true, enumerable: true }
+  // the first use replaces itself by the accessor's own closures
+  const use = (): Accessor => {
+    const { get, set } = placeAccessor(types, place)
+    Object.defineProperty(prototype, name, {
+      ...both,
+      get(this: StructRef) { return get(this) }, // prettier-ignore
+      set(this: StructRef, value: Storable) { set(this, value) }, // prettier-ignore
+    })
+    return { get, set }
+  }
+  Object.defineProperty(prototype, name, {
+    ...both,
+    get(this: StructRef) { return use().get(this) }, // prettier-ignore
+    set(this: StructRef, value: Storable) { use().set(this, value) }, // prettier-ignore
+  })
 }
 
 /** How to read and write one member: the C rules, once per member. */
@@ -351,6 +379,10 @@ function wideInteger(offset: number, size: number, signed: boolean): Accessor {
     set: (at, value) => {
       const mem = writable(at.$mem)
       const va = locate(at, offset, size)
+      if (typeof value === 'bigint' && size === 8) {
+        mem.setU64(va, BigInt.asUintN(64, value))
+        return
+      }
       const [plain, kind, from] = sourceOf(value)
       if (size === 8) mem.setU64(va, BigInt.asUintN(64, plain), kind, from)
       else mem.setU32(va, Number(BigInt.asUintN(32, plain)), kind, from)
@@ -384,6 +416,12 @@ function bitField(place: Place, signed: boolean, size: number): Accessor {
     },
     set: (at, value) => {
       const mem = writable(at.$mem)
+      if (small !== undefined && typeof value === 'number') {
+        const va = locate(at, byte, 1)
+        const mask = small.mask << small.shift
+        mem.setU8(va, (mem.u8(va) & ~mask) | ((value << small.shift) & mask))
+        return
+      }
       const [plain, kind, from] = sourceOf(value)
       let merged = (raw(at) & ~(mask << shift)) | ((plain & mask) << shift)
       for (let i = 0; i < bytes; i++, merged >>= 8n) {

@@ -6,7 +6,7 @@ import type { Va } from '../base/addr.ts'
 import { LookupError } from '../base/errors.ts'
 import type { Memory } from '../memory/memory.ts'
 import type { Btf } from './parse.ts'
-import { StructRef, structClass } from './ref.ts'
+import { structClass, type StructClass, type StructRef } from './ref.ts'
 import { isStruct, strip, type Member, type StructType, type Type } from './type.ts'
 import type { KernelStructs } from './vmlinux.ts'
 
@@ -22,7 +22,8 @@ export interface Place {
 /** The StructRef of a name: with members when `vmlinux.ts` knows the struct. */
 export type RefOf<N extends string> = N extends keyof KernelStructs ? KernelStructs[N] : StructRef
 
-type StructClass = new (types: Types, mem: Memory, va: Va, raw?: bigint) => StructRef
+/** Paths remembered for one struct: whoever goes through an array by path shall not fill the memory. */
+const PATHS_MAX = 256
 
 /** Layouts over one kernel's BTF; with `btf.base`, a module's own types come first. */
 export class Types {
@@ -31,6 +32,8 @@ export class Types {
   private readonly classes = new Map<StructType, StructClass>()
   private readonly enumerators = new Map<string, bigint | undefined>()
   private readonly places = new Map<StructType, Map<string, Place>>()
+  /** What {@link findPlace} made of longer paths. */
+  private readonly paths = new Map<StructType, Map<string, Place>>()
 
   constructor(btf: Btf) {
     this.btf = btf
@@ -51,7 +54,8 @@ export class Types {
   }
 
   findStruct(name: string): StructType | undefined {
-    if (this.structs.has(name)) return this.structs.get(name)
+    const known = this.structs.get(name)
+    if (known !== undefined || this.structs.has(name)) return known
     let type = this.btf.find(name, 'struct') ?? this.btf.find(name, 'union')
     if (type === undefined) {
       const typedef = this.btf.find(name, 'typedef')
@@ -114,6 +118,16 @@ export class Types {
   findPlace(struct: StructType, path: string): Place | undefined {
     const simple = this.members(struct).get(path)
     if (simple !== undefined) return simple
+    let known = this.paths.get(struct)
+    if (known === undefined) this.paths.set(struct, (known = new Map<string, Place>()))
+    let place = known.get(path)
+    if (place !== undefined) return place
+    place = this.walk(struct, path)
+    if (place !== undefined && known.size < PATHS_MAX) known.set(path, place)
+    return place
+  }
+
+  private walk(struct: StructType, path: string): Place | undefined {
     let type: Type = struct
     let bitOffset = 0
     let bitSize = 0
@@ -187,7 +201,9 @@ export class Types {
 
   refTo(type: StructType, mem: Memory, va: Va, raw?: bigint): StructRef {
     const Class = this.classOf(type)
-    return raw === undefined ? new Class(this, mem, va) : new Class(this, mem, va, raw)
+    const ref = new Class(mem, va)
+    if (raw !== undefined) ref.$raw = raw
+    return ref
   }
 
   classOf(type: StructType): StructClass {

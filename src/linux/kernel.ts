@@ -63,6 +63,7 @@ export class Kernel {
   readonly profile: Profile
   readonly mem: GuestMemory
   readonly types: Types
+  /** Complete as soon as the image is laid out. */
   readonly symbols: Map<string, Addr>
   readonly random: Random
   readonly clock: Clock
@@ -72,6 +73,7 @@ export class Kernel {
   probed = false
   /** The processor that executes now. */
   cpu!: Cpu
+  private readonly symbolVas = new Map<string, Va>()
   private readonly watchers = new Map<string, FunctionWatcher[]>()
   private readonly code = new Map<Va, KFunction>()
   private readonly textOf: (Addr | undefined)[] = []
@@ -114,9 +116,15 @@ export class Kernel {
     return address
   }
 
+  private symbolVa(name: string): Va {
+    let va = this.symbolVas.get(name)
+    if (va === undefined) this.symbolVas.set(name, (va = toVa(this.sym(name), this.mem.wordSize)))
+    return va
+  }
+
   /** A global variable: the struct of that type at that symbol. */
   global<N extends string>(symbol: string, type: N): RefOf<N> {
-    return this.types.ref(type, this.mem, toVa(this.sym(symbol), this.mem.wordSize))
+    return this.types.ref(type, this.mem, this.symbolVa(symbol))
   }
 
   /** A typed reference to an address. */
@@ -131,13 +139,12 @@ export class Kernel {
   }
 
   per_cpu_va(symbol: string, cpu = this.cpu.id): Va {
-    return Number(this.sym(symbol)) + this.per_cpu_offset(cpu)
+    return this.symbolVa(symbol) + this.per_cpu_offset(cpu)
   }
 
   /** What a `__percpu` pointer is added to. */
   per_cpu_offset(cpu = this.cpu.id): Va {
-    const offsets = toVa(this.sym('__per_cpu_offset'), this.mem.wordSize)
-    return this.mem.pointer(offsets + cpu * this.mem.wordSize)
+    return this.mem.pointer(this.symbolVa('__per_cpu_offset') + cpu * this.mem.wordSize)
   }
 
   /** The text address of a declared function. @throws LookupError when this kernel has no such symbol */
@@ -181,14 +188,18 @@ export class Kernel {
   }
 
   /** @internal called by kfunc's wrapper */
-  enter(info: KFunctionInfo, args: readonly unknown[]): void {
+  enter(info: KFunctionInfo): void {
     const thread = this.cpu.current
     thread.frames.push(info)
     thread.stackPointers.push(thread.sp)
     thread.sp -= this.stackOf[info.id] as number
     thread.localsUsed[thread.frames.length] = 0
     this.mem.journal.site = info.id
-    if (this.probed) for (const w of this.watchers.get(info.name) ?? []) w.entered(info, args)
+  }
+
+  /** @internal called by kfunc's wrapper when something is probed */
+  entered(info: KFunctionInfo, args: readonly unknown[]): void {
+    for (const watcher of this.watchers.get(info.name) ?? []) watcher.entered(info, args)
   }
 
   /** @internal called by kfunc's wrapper */

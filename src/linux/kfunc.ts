@@ -83,8 +83,9 @@ export function kfunc<A extends unknown[], R>(
 
 function plain<A extends unknown[], R>(info: KFunctionInfo, body: (k: Kernel, ...args: A) => R) {
   return (k: Kernel, ...args: A): R => {
-    k.enter(info, args)
+    k.enter(info)
     try {
+      if (k.probed) k.entered(info, args)
       const result = body(k, ...args)
       if (k.probed) k.returned(info, result)
       return result
@@ -96,8 +97,9 @@ function plain<A extends unknown[], R>(info: KFunctionInfo, body: (k: Kernel, ..
 
 function sleeping<A extends unknown[], R>(info: KFunctionInfo, body: (k: Kernel, ...args: A) => R) {
   return function* (k: Kernel, ...args: A): Generator<unknown, unknown, unknown> {
-    k.enter(info, args)
+    k.enter(info)
     try {
+      if (k.probed) k.entered(info, args)
       const result = yield* body(k, ...args) as Generator<unknown, unknown, unknown>
       if (k.probed) k.returned(info, result)
       return result

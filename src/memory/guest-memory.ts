@@ -156,8 +156,11 @@ export class GuestMemory implements WritableMemory, PhysicalMemory {
   }
   setU64(va: Va, value: bigint, kind: SourceKind = SourceKind.None, at = 0): void {
     const p = this.phys(va)
-    this.storable(p).setBigUint64(p & CHUNK_MASK, value, true)
-    this.journal.record(va, 8, Number(value & 0xffffffffn), Number((value >> 32n) & 0xffffffffn), kind, at)
+    const view = this.storable(p)
+    const i = p & CHUNK_MASK
+    view.setBigUint64(i, value, true)
+    // read back: cheaper than to take a bigint apart
+    this.journal.record(va, 8, view.getUint32(i, true), view.getUint32(i + 4, true), kind, at)
   }
   /** A 64-bit store given as two halves: no bigint is made. */
   setHalves(va: Va, low: number, high: number): void {
