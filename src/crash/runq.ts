@@ -17,7 +17,7 @@ import { cpu_rq, rq_clock } from '../helpers/sched.ts'
 import { task_comm, task_last_run, task_pid } from '../helpers/task.ts'
 import { nanoseconds } from '../helpers/time.ts'
 import type { Target } from '../target/target.ts'
-import type { Json, Report } from './dump-command.ts'
+import type { Report } from './dump-command.ts'
 import { faultMark, isDamage } from './fault-mark.ts'
 
 /** A task in `runq --json`. */
