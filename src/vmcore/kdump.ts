@@ -1,6 +1,5 @@
 /** kdump-compressed files, as makedumpfile and QEMU write them: a bitmap of pages, each compressed by itself. */
 
-import { inflateSync } from 'node:zlib'
 import { DumpError } from '../base/errors.ts'
 import type { PhysicalMemory } from '../memory/memory.ts'
 import {
@@ -15,13 +14,9 @@ import {
 import { readKdumpHeader, type KdumpHeader } from './kdump-header.ts'
 import { parseNotes, vmcoreinfoOf, vmcoreinfoText } from './notes.ts'
 import { LruCache, PAGE_CACHE_PAGES } from './page-cache.ts'
-import { SnappyError, snappyDecompress } from './snappy.ts'
+import { CODECS, DamagedPageError, decompressPage } from './page-codecs.ts'
 
 const DESC_SIZE = 24
-const ZLIB = 1
-const LZO = 2
-const SNAPPY = 4
-const ZSTD = 0x20
 const INCOMPLETE = 8
 const MAX_NOTE_BYTES = 64 << 20
 /** Bitmap bytes per entry of the table of page counts. */
@@ -152,38 +147,20 @@ class KdumpMemory implements PhysicalMemory {
     const stored = this.#source.read(offset, size)
     this.#stats.pagesRead++
     this.#stats.bytesRead += DESC_SIZE + size
-    return this.#decompress(stored, flags & (ZLIB | LZO | SNAPPY | ZSTD), offset)
+    return this.#decompress(stored, flags & CODECS, offset)
   }
 
   #decompress(stored: Uint8Array, codec: number, offset: number): Uint8Array {
     const { path } = this.#source
+    let page: Uint8Array | undefined
     try {
-      switch (codec) {
-        case 0:
-          break
-        case ZLIB:
-          stored = new Uint8Array(inflateSync(stored, { maxOutputLength: PAGE_SIZE }))
-          break
-        case SNAPPY:
-          stored = snappyDecompress(stored, PAGE_SIZE)
-          break
-        default: {
-          const name = codec === LZO ? 'lzo' : codec === ZSTD ? 'zstd' : `codec ${codec}`
-          throw new DumpError(
-            'BAD_VERSION',
-            path,
-            offset,
-            `page compressed with ${name}: codec not supported yet`,
-          )
-        }
-      }
+      page = decompressPage(stored, codec, PAGE_SIZE)
     } catch (error) {
-      if (error instanceof DumpError) throw error
-      const problem = error instanceof SnappyError ? error.message : 'zlib data is damaged'
-      throw new DumpError('BAD_FORMAT', path, offset, `a page cannot be decompressed: ${problem}`)
+      if (!(error instanceof DamagedPageError)) throw error
+      throw new DumpError('BAD_FORMAT', path, offset, `a page cannot be decompressed: ${error.message}`)
     }
-    if (stored.length === PAGE_SIZE) return stored
-    throw new DumpError('BAD_FORMAT', path, offset, `a page decompresses to ${stored.length} bytes`)
+    if (page === undefined) throw new DumpError('BAD_VERSION', path, offset, `page of unknown codec ${codec}`)
+    return page
   }
 }
 

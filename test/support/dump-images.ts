@@ -113,6 +113,15 @@ export function elfImage(segments: readonly ElfSegment[], options: ElfOptions = 
 
 export type Codec = 'raw' | 'zlib' | 'snappy' | 'lzo' | 'zstd'
 const FLAGS: Record<Codec, number> = { raw: 0, zlib: 1, lzo: 2, snappy: 4, zstd: 0x20 }
+const ENCODERS: Record<Codec, (page: Uint8Array) => Uint8Array> = {
+  raw: (page) => page,
+  zlib: (page) => deflateSync(page),
+  snappy: snappyCompress,
+  // one run of literals, whose length is given in 255s
+  lzo: (page) => Buffer.concat([Buffer.alloc(1 + 15), Buffer.from([253]), page, Buffer.from([0x11, 0, 0])]),
+  // one raw block
+  zstd: (page) => Buffer.concat([Buffer.from('28b52ffd60000f018000', 'hex'), page]),
+}
 
 export interface KdumpOptions {
   readonly codec?: Codec
@@ -163,7 +172,7 @@ export function kdumpImage(pages: ReadonlyMap<number, Uint8Array>, options: Kdum
   const blobs: Uint8Array[] = [notes]
   at += notes.length
   written.forEach(([, page], i) => {
-    const blob = codec === 'zlib' ? deflateSync(page) : codec === 'snappy' ? snappyCompress(page) : page
+    const blob = ENCODERS[codec](page)
     descs.writeBigInt64LE(BigInt(at), i * 24)
     descs.writeUInt32LE(blob.length, i * 24 + 8)
     descs.writeUInt32LE(FLAGS[codec], i * 24 + 12)
