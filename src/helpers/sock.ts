@@ -9,41 +9,24 @@ import { ntohs } from '../base/u32.ts'
 import { toVa } from '../base/addr.ts'
 import type { StructRef } from '../btf/ref.ts'
 import { list_for_each } from '../structures/list.ts'
+import { AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX } from '../abi/socket.ts'
+import {
+  TCP_CLOSE,
+  TCP_ESTABLISHED,
+  TCP_LISTEN,
+  TCP_NEW_SYN_RECV,
+  TCP_STATE_NAMES,
+  TCP_TIME_WAIT,
+} from '../abi/tcp_states.ts'
 import { file_inode, for_each_file, S_ISSOCK } from './fs.ts'
 import { in6_groups, ipv4_text, ipv6_text } from './inet-address.ts'
 
-/** @see include/linux/socket.h */
-export const AF_UNIX = 1
-export const AF_INET = 2
-export const AF_INET6 = 10
-export const AF_NETLINK = 16
-export const AF_PACKET = 17
-
-/** @see include/net/tcp_states.h */
-export const TCP_ESTABLISHED = 1
-export const TCP_TIME_WAIT = 6
-export const TCP_CLOSE = 7
-export const TCP_LISTEN = 10
-export const TCP_NEW_SYN_RECV = 12
-const TCP_STATES = [
-  '',
-  'ESTABLISHED',
-  'SYN_SENT',
-  'SYN_RECV',
-  'FIN_WAIT1',
-  'FIN_WAIT2',
-  'TIME_WAIT',
-  'CLOSE',
-  'CLOSE_WAIT',
-  'LAST_ACK',
-  'LISTEN',
-  'CLOSING',
-  'NEW_SYN_RECV',
-]
+export { AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNIX }
+export { TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_NEW_SYN_RECV, TCP_TIME_WAIT }
 
 /** Name of a TCP state without its `TCP_`; the number of one that does not exist. */
 export function tcp_state_name(state: number): string {
-  return TCP_STATES[state] || String(state)
+  return TCP_STATE_NAMES[state] || String(state)
 }
 
 /** Names as crash's `net -s` has them; `SECURITY/KEY` and `NETLINK/ROUTE` share their numbers. */

@@ -154,3 +154,20 @@ export const data = z
     ctx.addIssue({ code: 'custom', message: 'expected at most 1 MiB' })
     return z.NEVER
   })
+
+/** Where a remote host's end of a connection can be. */
+export const hostState = z.enum([
+  'closed',
+  'refused',
+  'reset',
+  'timed-out',
+  'syn-sent',
+  'syn-received',
+  'established',
+  'fin-wait-1',
+  'fin-wait-2',
+  'closing',
+  'time-wait',
+  'close-wait',
+  'last-ack',
+])

@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { UsageError } from '../base/errors.ts'
 import { parseProbe } from '../linux/kernel/trace/trace_kprobe.ts'
-import { address, data, duration, endpoint, ipv4, mac, name, network, path, pid, port, size, symbol, uid, whole, word } from './fields.ts' // prettier-ignore
+import { address, data, duration, endpoint, hostState, ipv4, mac, name, network, path, pid, port, size, symbol, uid, whole, word } from './fields.ts' // prettier-ignore
 
 const text = z.string().max(100_000)
 const argv = z
@@ -185,24 +185,7 @@ const packetExpectation = z.strictObject({
 })
 const connectionExpectation = z.strictObject({
   connection: name,
-  state: z
-    .enum([
-      'closed',
-      'refused',
-      'reset',
-      'timed-out',
-      'syn-sent',
-      'syn-received',
-      'established',
-      'fin-wait-1',
-      'fin-wait-2',
-      'closing',
-      'time-wait',
-      'close-wait',
-      'last-ack',
-    ]) // prettier-ignore
-    .optional()
-    .describe('where a host’s end of it ended up'),
+  state: hostState.optional().describe('where a host’s end of it ended up'),
   received: z.string().optional(),
   notes: text.optional(),
 })

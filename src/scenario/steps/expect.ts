@@ -1,7 +1,7 @@
 /** A host's view of a connection is checked while the scenario runs. */
 
 import { z } from 'zod'
-import { name } from '../fields.ts'
+import { hostState, name } from '../fields.ts'
 import { defineStep } from '../step.ts'
 
 export const expect = defineStep({
@@ -10,23 +10,7 @@ export const expect = defineStep({
   example: '- expect: { connection: first, state: established, received: "hello\\n" }',
   params: z.strictObject({
     connection: name,
-    state: z
-      .enum([
-        'closed',
-        'refused',
-        'reset',
-        'timed-out',
-        'syn-sent',
-        'syn-received',
-        'established',
-        'fin-wait-1',
-        'fin-wait-2',
-        'closing',
-        'time-wait',
-        'close-wait',
-        'last-ack',
-      ]) // prettier-ignore
-      .optional(),
+    state: hostState.optional(),
     received: z.string().optional(),
   }),
   check: (params, check) => check.use('connection', params.connection, ['connection']),
