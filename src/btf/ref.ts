@@ -29,6 +29,7 @@ export class StructRef {
   // on each struct's prototype
   declare readonly $types: Types
   declare readonly $type: StructType
+  declare private readonly $members: ReadonlyMap<string, Place>
 
   get $addr(): Addr {
     return this.$raw !== undefined ? addr(this.$raw) : toAddr(this.$va)
@@ -44,7 +45,8 @@ export class StructRef {
 
   /** Byte offset of a member path. @throws LookupError NO_MEMBER */
   $offsetof(path: string): number {
-    return this.$types.offsetof(this.$type, path)
+    const place = this.$members.get(path) ?? this.$types.place(this.$type, path)
+    return place.bitOffset >>> 3
   }
 
   /** Address of a member path. */
@@ -217,7 +219,7 @@ interface Located {
   $check?(offset: number, size: number): Va
 }
 
-interface Accessor {
+export interface Accessor {
   readonly get: (at: Located) => Value
   readonly set: (at: Located, value: Storable) => void
 }
@@ -234,7 +236,6 @@ const locate = (at: Located, offset: number, size: number): Va => {
 }
 
 const placeAccessors = new WeakMap<Place, Accessor>()
-const elementAccessors = new WeakMap<Type, Accessor>()
 
 function placeAccessor(types: Types, place: Place): Accessor {
   let found = placeAccessors.get(place)
@@ -243,10 +244,10 @@ function placeAccessor(types: Types, place: Place): Accessor {
 }
 
 function elementAccessor(types: Types, type: Type): Accessor {
-  let found = elementAccessors.get(type)
+  let found = types.elementAccessors.get(type)
   if (found === undefined) {
     found = accessor(types, { type, bitOffset: 0, bitSize: 0 })
-    elementAccessors.set(type, found)
+    types.elementAccessors.set(type, found)
   }
   return found
 }
@@ -277,13 +278,16 @@ export function structClass(types: Types, type: StructType): StructClass {
     $types: { value: types },
     $type: { value: type },
     $raw: { value: undefined, writable: true },
+    $members: { value: types.members(type) },
   }) as StructRef
   Object.defineProperty(Class, 'prototype', { value: prototype })
-  for (const [name, place] of types.members(type)) defineMember(prototype, name, types, place)
+  for (const [name, place] of types.members(type)) defineMember(Class, name, types, place)
   return Class
 }
 
-function defineMember(prototype: StructRef, name: string, types: Types, place: Place): void {
+/** A member as a property of a struct's references. */
+export function defineMember(Class: StructClass, name: string, types: Types, place: Place): void {
+  const prototype = Class.prototype as StructRef
   const both = { configurable: true, enumerable: true }
   // the first use replaces itself by the accessor's own closures
   const use = (): Accessor => {
@@ -319,7 +323,7 @@ export function accessor(types: Types, place: Place): Accessor {
       return pointer(types, offset, strip(type.target))
     case 'struct':
     case 'union':
-      return nested(offset, type)
+      return nested(types, offset, type)
     case 'array': {
       const { element, length } = type
       return {
@@ -445,20 +449,23 @@ function pointer(types: Types, offset: number, target: Type): Accessor {
     }
   }
   if (!isStruct(target)) return { get: (at) => at.$mem.word(locate(at, offset, size)), set }
+  let Class: StructClass | undefined
   return {
     get: (at) => {
       const va = locate(at, offset, size)
       const to = at.$mem.pointer(va)
       if (to === 0) return null
-      return types.refTo(target, at.$mem, to, to === to ? undefined : at.$mem.word(va))
+      if (to !== to) return types.refTo(target, at.$mem, to, at.$mem.word(va))
+      return new (Class ??= types.classOf(target))(at.$mem, to)
     },
     set,
   }
 }
 
-function nested(offset: number, type: StructType): Accessor {
+function nested(types: Types, offset: number, type: StructType): Accessor {
+  let Class: StructClass | undefined
   return {
-    get: (at) => at.$types.refTo(type, at.$mem, locate(at, offset, type.size)),
+    get: (at) => new (Class ??= types.classOf(type))(at.$mem, locate(at, offset, type.size)),
     set: (at, value) => {
       const mem = writable(at.$mem)
       const va = locate(at, offset, type.size)

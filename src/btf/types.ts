@@ -6,7 +6,7 @@ import type { Va } from '../base/addr.ts'
 import { LookupError } from '../base/errors.ts'
 import type { Memory } from '../memory/memory.ts'
 import type { Btf } from './parse.ts'
-import { structClass, type StructClass, type StructRef } from './ref.ts'
+import { defineMember, structClass, type Accessor, type StructClass, type StructRef } from './ref.ts'
 import { isStruct, strip, type Member, type StructType, type Type } from './type.ts'
 import type { KernelStructs } from './vmlinux.ts'
 
@@ -30,6 +30,9 @@ export class Types {
   readonly btf: Btf
   private readonly structs = new Map<string, StructType | undefined>()
   private readonly classes = new Map<StructType, StructClass>()
+  /** @internal how the elements of arrays are read */
+  readonly elementAccessors = new Map<Type, Accessor>()
+  private readonly named = new Map<string, StructClass>()
   private readonly enumerators = new Map<string, bigint | undefined>()
   private readonly places = new Map<StructType, Map<string, Place>>()
   /** What {@link findPlace} made of longer paths. */
@@ -183,9 +186,11 @@ export class Types {
     const members = this.members(type)
     for (const [name, path] of Object.entries(names)) {
       const place = this.findPlace(type, path)
-      if (place !== undefined && !members.has(name)) members.set(name, place)
+      if (place === undefined || members.has(name)) continue
+      members.set(name, place)
+      const Class = this.classes.get(type)
+      if (Class !== undefined) defineMember(Class, name, this, place)
     }
-    this.classes.delete(type)
   }
 
   /** The value of an enumerator, in whichever enum it stands. */
@@ -196,7 +201,9 @@ export class Types {
 
   /** A typed reference to a struct at `va`. @throws LookupError when BTF has no such struct */
   ref<N extends string>(name: N, mem: Memory, va: Va): RefOf<N> {
-    return this.refTo(this.struct(name), mem, va) as RefOf<N>
+    let Class = this.named.get(name)
+    if (Class === undefined) this.named.set(name, (Class = this.classOf(this.struct(name))))
+    return new Class(mem, va) as RefOf<N>
   }
 
   refTo(type: StructType, mem: Memory, va: Va, raw?: bigint): StructRef {
