@@ -61,6 +61,8 @@ export interface Container {
   /** bytes of a pointer as the container knows it; undefined where it does not say */
   readonly wordSize: 4 | 8 | undefined
   readonly history: History | undefined
+  /** of one part of a split dump, the page frames it holds */
+  readonly part?: PfnRange | undefined
   /** what is wrong with the file without making it unreadable: one line each */
   readonly warnings: readonly string[]
   readonly stats: ContainerStats

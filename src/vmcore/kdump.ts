@@ -39,6 +39,7 @@ class KdumpContainer implements Container {
   readonly vmcoreinfo: string | undefined
   readonly wordSize: 4 | 8 | undefined
   readonly history = undefined
+  readonly part: PfnRange | undefined
   readonly warnings: readonly string[]
   readonly stats: ContainerStats = { pagesRead: 0, bytesRead: 0 }
   readonly #source: ByteSource
@@ -60,8 +61,10 @@ class KdumpContainer implements Container {
     this.wordSize = header.machine === '' ? header.wordSize : header.machine === 'x86_64' ? 8 : 4
     const warnings: string[] = []
     if (header.status & INCOMPLETE) warnings.push(`${source.path}: incomplete: makedumpfile ran out of space`)
-    if (header.split)
+    if (header.split) {
+      this.part = { startPfn: header.startPfn, endPfn: Math.min(header.endPfn, header.maxPfn) }
       warnings.push(`${source.path}: one part of a split dump: pages of the others are missing`)
+    }
     this.warnings = warnings
   }
 
