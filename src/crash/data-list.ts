@@ -2,20 +2,19 @@
 
 import { addr, hex } from '../base/addr.ts'
 import { CoredrillError, UsageError } from '../base/errors.ts'
-import { CValue } from '../btf/value.ts'
 import { evaluate } from '../helpers/expression.ts'
 import { types_of_struct } from '../helpers/module-types.ts'
-import { plainValue, type PlainValue } from '../render/c-plain.ts'
-import { valueText, type PrintOptions } from '../render/c-value.ts'
+import type { PlainValue } from '../render/c-plain.ts'
+import type { PrintOptions } from '../render/c-value.ts'
 import type { Target } from '../target/target.ts'
 import { hexNumber, isKernelAddress } from './data-address.ts'
 import { printOptions, radixOf } from './data-print.ts'
 import { readPointer } from './data-read.ts'
 import { findSymbol } from './data-symbol.ts'
 import { DumpCommand, type Invocation, type Report } from './dump-command.ts'
+import { entryMembers } from './entry-members.ts'
 import { Misuse } from './misuse.ts'
 import { offsetOf } from './struct-command.ts'
-import { findPath, memberText } from './struct-members.ts'
 
 /** One entry of `--json`. */
 export interface ListRow {
@@ -194,61 +193,9 @@ class Walk {
 
   /** The structs and members asked for, of one entry. */
   *#entry(address: bigint, struct: bigint): Generator<string> {
-    const { flags } = this.#invocation
+    const { target, flags } = this.#invocation
     const members: Record<string, PlainValue> = {}
-    for (const wanted of flags.s ?? []) yield* this.#shown(wanted, struct, members)
-    for (const wanted of flags.S ?? []) yield* this.#plain(wanted, struct, members)
+    yield* entryMembers({ target, flags, options: this.#options }, struct, members)
     this.#rows.push({ address, ...(Object.keys(members).length > 0 && { members }) })
   }
-
-  *#shown(wanted: string, struct: bigint, members: Record<string, PlainValue>): Generator<string> {
-    const [name, paths] = split(wanted)
-    const value = this.#value(name, struct)
-    if (paths.length === 0) {
-      yield `struct ${name} ${valueText(value, this.#options)}\n\n`
-      members[name] = plainValue(value, this.#options)
-    }
-    for (const path of paths) {
-      const found = findPath(value, path)
-      if (found === undefined) continue
-      yield memberText(value, path, this.#options) ?? ''
-      members[path] = plainValue(found.value, this.#options)
-    }
-  }
-
-  /** `-S`: numbers without their types. */
-  *#plain(wanted: string, struct: bigint, members: Record<string, PlainValue>): Generator<string> {
-    const [name, paths] = split(wanted)
-    const value = this.#value(name, struct)
-    for (const path of paths) {
-      const found = findPath(value, path)
-      if (found === undefined) continue
-      const plain = plainValue(found.value, this.#options)
-      members[path] = plain
-      const isNumber = typeof plain === 'number' || typeof plain === 'bigint'
-      if (!isNumber) yield memberText(value, path, this.#options) ?? ''
-      else yield `  ${path} = ${this.#number(BigInt.asUintN(64, BigInt(plain)))}\n`
-    }
-  }
-
-  #number(value: bigint): string {
-    return this.#options.radix === 16 ? `0x${value.toString(16)}` : String(value)
-  }
-
-  /** @throws UsageError */
-  #value(name: string, at: bigint): CValue {
-    const { target } = this.#invocation
-    const types = types_of_struct(target, name)
-    const type = types?.findStruct(name)
-    if (types === undefined || type === undefined)
-      throw new UsageError(name, `invalid data structure reference: ${name}`)
-    return CValue.at(types, target.mem, type, at)
-  }
-}
-
-/** `task_struct.pid,comm` */
-function split(wanted: string): [name: string, paths: string[]] {
-  const dot = wanted.indexOf('.')
-  if (dot < 0) return [wanted, []]
-  return [wanted.slice(0, dot), wanted.slice(dot + 1).split(',')]
 }
