@@ -11,7 +11,11 @@ import type { KFunctionInfo } from '../../kfunc.ts'
 /** What stands in the place of the return address a return probe has replaced. */
 export const KRETPROBED = "[unknown/kretprobe'd]"
 
-const visible = (k: Kernel, info: KFunctionInfo): boolean => info.asm || k.stackBytes(info) > 0
+/** A function that has jumped to what it calls last (always, or just now) has no frame any more. */
+const jumped = (k: Kernel, info: KFunctionInfo): boolean => info.sibling && k.profile.unwinder === 'orc'
+
+const visible = (k: Kernel, info: KFunctionInfo): boolean =>
+  info.asm || (k.stackBytes(info) > 0 && !jumped(k, info))
 
 /** The frames a stack walk can see below `frames`, innermost first. */
 export function callers(k: Kernel, frames: readonly KFunctionInfo[]): KFunctionInfo[] {

@@ -25,7 +25,13 @@ import {
 import { toVa } from '../../../base/addr.ts'
 import { kfunc } from '../../kfunc.ts'
 import { perKernel, type Kernel } from '../../kernel.ts'
-import { NET_RX_SOFTIRQ, __raise_softirq_irqoff, open_softirq } from '../../kernel/softirq.ts'
+import {
+  NET_RX_SOFTIRQ,
+  __local_bh_enable_ip,
+  __raise_softirq_irqoff,
+  local_bh_disable,
+  open_softirq,
+} from '../../kernel/softirq.ts'
 import { kvzalloc } from '../../mm/slab.ts'
 import { init_net } from './net_namespace.ts'
 import {
@@ -153,8 +159,11 @@ export const __dev_queue_xmit = kfunc(
       kfree_skb(k, skb)
       return 0
     }
+    local_bh_disable(k)
     netdev_core_pick_tx(k, skb)
-    return dev_hard_start_xmit(k, skb, dev)
+    const result = dev_hard_start_xmit(k, skb, dev)
+    __local_bh_enable_ip(k)
+    return result
   },
 )
 

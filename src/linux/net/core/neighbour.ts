@@ -110,7 +110,6 @@ export const ___neigh_create = kfunc(
       // loopback: no address to ask for, its own serves as the link address
       neigh.nud_state = NUD_NOARP
       k.mem.write(neigh.ha.$va, dev_addr(k, dev))
-      neigh.output = k.text(neigh_connected_output)
     }
     const head = bucket(k, key, dev)
     k.mem.setPointer(neigh.$va, k.mem.pointer(head))
@@ -147,7 +146,9 @@ export const neigh_connected_output = kfunc(
 export const neigh_resolve_output = kfunc(
   'net/core/neighbour.c',
   function neigh_resolve_output(k: Kernel, neigh: neighbour, skb: sk_buff): number {
-    return neigh_event_send(k, neigh, skb) ? 0 : transmit(k, neigh, skb)
+    if (neigh_event_send(k, neigh, skb)) return 0
+    k.jump()
+    return transmit(k, neigh, skb)
   },
 )
 

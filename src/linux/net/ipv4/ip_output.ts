@@ -23,7 +23,6 @@ import {
   skb_reset_network_header,
 } from '../core/skbuff.ts'
 import { init_net } from '../core/net_namespace.ts'
-import { __local_bh_enable_ip, local_bh_disable } from '../../kernel/softirq.ts'
 import { nf_hook } from '../netfilter/core.ts'
 import { ip_fast_csum } from './checksum.ts'
 import { ip_route_output_ports, type Flow } from './route.ts'
@@ -106,16 +105,17 @@ const __ip_finish_output = kfunc(
   { sibling: true },
 )
 
-/** Hand the packet to the neighbour it goes through. */
+/**
+ * Hand the packet to the neighbour it goes through.
+ * @remarks softirqs stay on, as since the neighbours' tables are under plain RCU: older kernels ran what a packet
+ * over the loopback raised at the end of this function, not of __dev_queue_xmit
+ */
 const ip_finish_output2 = kfunc(
   'net/ipv4/ip_output.c',
   function ip_finish_output2(k: Kernel, _net: net, _sk: sock | null, skb: sk_buff): number {
     const dst = skb_dst(k, skb) as dst_entry
-    local_bh_disable(k)
     const neigh = ip_neigh_for_gw(k, k.ref('rtable', dst), skb)
-    const result = neigh_output(k, neigh, skb)
-    __local_bh_enable_ip(k)
-    return result
+    return neigh_output(k, neigh, skb)
   },
 )
 

@@ -28,9 +28,9 @@ const stack = (lines: readonly string[]): string[] =>
 
 /** From the transmit path of the client, in whose context the SYN arrives on the loopback. */
 const FROM_CONNECT = [
-  '__local_bh_enable_ip', 'ip_finish_output2', 'ip_output', '__ip_queue_xmit', '__tcp_transmit_skb', 'tcp_connect',
-  'tcp_v4_connect', '__inet_stream_connect', 'inet_stream_connect', '__sys_connect', '__x64_sys_connect',
-  'do_syscall_64', 'entry_SYSCALL_64_after_hwframe',
+  '__local_bh_enable_ip', '__dev_queue_xmit', 'ip_finish_output2', 'ip_output', '__ip_queue_xmit',
+  '__tcp_transmit_skb', 'tcp_connect', 'tcp_v4_connect', '__inet_stream_connect', 'inet_stream_connect',
+  '__sys_connect', '__x64_sys_connect', 'do_syscall_64', 'entry_SYSCALL_64_after_hwframe',
 ] // prettier-ignore
 
 test('debian: the SYN-ACK, as ORC unwinds it', () => {

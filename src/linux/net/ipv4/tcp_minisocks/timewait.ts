@@ -76,6 +76,7 @@ export const tcp_time_wait = kfunc(
       inet_twsk_hashdance(k, tw, sk)
       local_bh_enable(k)
     }
+    k.jump()
     tcp_done(k, sk)
   },
 )
