@@ -71,26 +71,30 @@ export class LoadedModule {
       if (!(error instanceof FaultError)) throw error
     }
     raw.sort((a, b) => a.va - b.va)
+    const ends = this.#ends(raw)
     return raw.map(({ name, type, va, global }, i) => ({
       name,
       type,
       va,
       global,
-      size: this.#end(raw, i) - va,
+      size: (ends[i] as Va) - va,
       module: this.name,
       absolute: !this.contains(va),
     }))
   }
 
-  /** Where symbol `i` ends: at the next other address, at the latest at the end of its area. */
-  #end(sorted: readonly { va: Va }[], i: number): Va {
-    const va = (sorted[i] as { va: Va }).va
-    const limit = this.areas.find((area) => va >= area.start && va < area.end)?.end ?? va
-    for (let j = i + 1; j < sorted.length; j++) {
-      const next = (sorted[j] as { va: Va }).va
-      if (next > va) return Math.min(next, limit)
+  /** Where each symbol ends: at the next other address, at the latest at the end of its area. */
+  #ends(sorted: readonly { readonly va: Va }[]): Va[] {
+    const ends = new Array<Va>(sorted.length)
+    // backwards: a damaged table may hold one address a million times
+    for (let i = sorted.length - 1, following = Infinity; i >= 0; i--) {
+      const { va } = sorted[i] as { va: Va }
+      const next = sorted[i + 1]
+      if (next !== undefined && next.va > va) following = next.va
+      const limit = this.areas.find((area) => va >= area.start && va < area.end)?.end ?? va
+      ends[i] = Math.min(following, limit)
     }
-    return limit
+    return ends
   }
 
   *#elfSymbols(): Generator<{ name: string; type: string; va: Va; global: boolean }> {
