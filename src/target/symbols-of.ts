@@ -1,19 +1,18 @@
-/** Finds the kernel's symbols: its own tables where VMCOREINFO points to them, else a System.map given by the user. */
+/** Finds the kernel's symbols: its own tables where VMCOREINFO points to them, else the namelist given by the user. */
 
-import { readFileSync } from 'node:fs'
 import { toVa, type Va } from '../base/addr.ts'
-import { DumpError } from '../base/errors.ts'
+import { DumpError, FaultError } from '../base/errors.ts'
 import type { Memory } from '../memory/memory.ts'
 import { Kallsyms } from '../symbols/kallsyms.ts'
 import type { SymbolSource } from '../symbols/symbol.ts'
-import { SystemMap } from '../symbols/system-map.ts'
 import type { Vmcoreinfo } from '../vmcore/vmcoreinfo.ts'
+import type { Namelist } from './namelist.ts'
 
 /**
- * @param namelist path of a System.map, used only where the kernel's own tables cannot be found
+ * @param namelist used only where the kernel's own tables cannot be found or read
  * @throws DumpError BAD_FORMAT when there is neither
  */
-export function findSymbols(path: string, mem: Memory, info: Vmcoreinfo, namelist?: string): SymbolSource {
+export function findSymbols(path: string, mem: Memory, info: Vmcoreinfo, namelist?: Namelist): SymbolSource {
   const at = (name: string): Va | undefined => {
     const symbol = info.symbol(name)
     return symbol === undefined ? undefined : toVa(symbol, mem.wordSize)
@@ -26,21 +25,17 @@ export function findSymbols(path: string, mem: Memory, info: Vmcoreinfo, namelis
     const tables = { names, numSyms, tokenTable, tokenIndex }
     const [offsets, relativeBase] = [at('kallsyms_offsets'), at('kallsyms_relative_base')]
     const addresses = at('kallsyms_addresses')
-    return new Kallsyms(mem, { ...tables, offsets, relativeBase, addresses }, at('_stext'))
+    try {
+      return new Kallsyms(mem, { ...tables, offsets, relativeBase, addresses }, at('_stext'))
+    } catch (error) {
+      if (namelist === undefined || !(error instanceof FaultError)) throw error
+      return namelist.symbols()
+    }
   }
   if (namelist === undefined) {
     const problem =
-      'VMCOREINFO does not say where kallsyms is (kernels before 6.0): give a System.map as namelist'
+      'VMCOREINFO does not say where kallsyms is (kernels before 6.0): give a vmlinux or System.map as namelist'
     throw new DumpError('BAD_FORMAT', path, -1, problem)
   }
-  return new SystemMap(namelist, readText(namelist), mem.wordSize, Number(info.kernelOffset))
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'latin1')
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-    throw new DumpError('UNREADABLE', path, -1, code === 'ENOENT' ? 'no such file' : code)
-  }
+  return namelist.symbols()
 }

@@ -19,6 +19,7 @@ import { KernelSpace } from './address-space.ts'
 import { cpusOf, perCpuOffset } from './cpus.ts'
 import { globalDeclaration, globalType } from './globals.ts'
 import { moduleLayout } from './module-layout.ts'
+import { openNamelist, type Namelist } from './namelist.ts'
 import type { Walk } from './page-table.ts'
 import { findSymbols } from './symbols-of.ts'
 import { findTypes } from './types-of.ts'
@@ -27,7 +28,7 @@ import { VirtualMemory } from './virtual-memory.ts'
 export interface OpenOptions {
   /** a snapshot's name, or the number of a step; the last snapshot by default */
   readonly at?: string | undefined
-  /** a System.map, for kernels whose own symbol table cannot be found */
+  /** a vmlinux or System.map, for kernels whose own symbols or types cannot be found or are not in the dump */
   readonly namelist?: string | undefined
 }
 
@@ -58,14 +59,15 @@ export function targetOf(container: Container, options: OpenOptions = {}): Targe
     const problem = 'no VMCOREINFO in its notes or memory (QEMU adds it with -device vmcoreinfo)'
     throw new DumpError('BAD_FORMAT', container.path, -1, problem)
   }
-  const shared: Shared = { vmcoreinfo: new Vmcoreinfo(text), namelist: options.namelist }
+  const shared: Shared = { vmcoreinfo: new Vmcoreinfo(text), namelistPath: options.namelist }
   return new Target(container, shared, snapshotIndex(container, options.at))
 }
 
 /** What the snapshots of one dump have in common: the kernel's image does not change. */
 interface Shared {
   readonly vmcoreinfo: Vmcoreinfo
-  readonly namelist: string | undefined
+  readonly namelistPath: string | undefined
+  namelist?: Namelist
   types?: Types
   source?: SymbolSource
 }
@@ -164,14 +166,14 @@ export class Target {
   get symbols(): SymbolTable {
     if (this.#symbols === undefined) {
       const shared = this.#shared
-      shared.source ??= findSymbols(this.path, this.mem, shared.vmcoreinfo, shared.namelist)
+      shared.source ??= findSymbols(this.path, this.mem, shared.vmcoreinfo, this.#namelist())
       this.#symbols = new SymbolTable(shared.source, this.wordSize, () => this.#modules())
     }
     return this.#symbols
   }
 
   get types(): Types {
-    return (this.#shared.types ??= findTypes(this.path, this.mem, this.symbols))
+    return (this.#shared.types ??= findTypes(this.path, this.mem, this.symbols, this.#namelist()))
   }
 
   /** Address of a symbol. @throws LookupError NO_SYMBOL */
@@ -300,6 +302,12 @@ export class Target {
 
   close(): void {
     this.container.close()
+  }
+
+  #namelist(): Namelist | undefined {
+    const shared = this.#shared
+    if (shared.namelistPath === undefined) return undefined
+    return (shared.namelist ??= openNamelist(shared.namelistPath, this.wordSize, this.vmcoreinfo))
   }
 
   #objectAt(name: string, va: Va): StructRef {

@@ -1,10 +1,11 @@
-/** Finds the kernel's BTF in its own memory. */
+/** Finds the kernel's BTF: in its own memory, else in the namelist given by the user. */
 
 import type { Va } from '../base/addr.ts'
-import { DumpError } from '../base/errors.ts'
+import { DumpError, FaultError } from '../base/errors.ts'
 import { Btf } from '../btf/parse.ts'
 import { Types } from '../btf/types.ts'
 import type { SymbolTable } from '../symbols/table.ts'
+import type { Namelist } from './namelist.ts'
 import type { VirtualMemory } from './virtual-memory.ts'
 
 /** No kernel's BTF is larger. */
@@ -14,15 +15,32 @@ const HEADER = Buffer.from([0x9f, 0xeb, 0x01, 0x00, 0x18, 0x00, 0x00, 0x00])
 const PAGE = 4096
 
 /**
+ * @param namelist used only where memory has no BTF that can be read
  * @throws DumpError BAD_FORMAT when the kernel has no BTF, or it is damaged
  * @throws FaultError when its pages are not in the dump
  */
-export function findTypes(path: string, mem: VirtualMemory, symbols: SymbolTable): Types {
+export function findTypes(
+  path: string,
+  mem: VirtualMemory,
+  symbols: SymbolTable,
+  namelist?: Namelist,
+): Types {
+  const pointerSize = mem.wordSize
+  try {
+    return new Types(Btf.parse(fromMemory(path, mem, symbols), { pointerSize, name: `${path}: BTF` }))
+  } catch (error) {
+    if (!(error instanceof FaultError || error instanceof DumpError)) throw error
+    const given = namelist?.btf()
+    if (given === undefined) throw error
+    return new Types(Btf.parse(given, { pointerSize, name: 'BTF of the namelist' }))
+  }
+}
+
+function fromMemory(path: string, mem: VirtualMemory, symbols: SymbolTable): Uint8Array {
   const place = bySymbol(symbols) ?? byHeader(mem, symbols)
   if (place === undefined)
     throw new DumpError('BAD_FORMAT', path, -1, 'this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)')
-  const bytes = mem.read(place.start, place.size)
-  return new Types(Btf.parse(bytes, { pointerSize: mem.wordSize, name: `${path}: BTF` }))
+  return mem.read(place.start, place.size)
 }
 
 interface Place {
