@@ -1,0 +1,75 @@
+/** `kmem -s` and `kmem -S`: slab caches by name or by the address of one of their objects. */
+
+import { toVa } from '../base/addr.ts'
+import type { StructRef } from '../btf/ref.ts'
+import { cache_name, cache_row, for_each_cache, has_slub } from '../helpers/slab.ts'
+import type { Target } from '../target/target.ts'
+import type { Report } from './dump-command.ts'
+import { faultMark, isDamage } from './fault-mark.ts'
+import { slabAnswer } from './kmem-address.ts'
+import { cacheHeader, cacheLine, cacheText } from './slab-text.ts'
+
+/** @param whole with slabs and objects */
+export function cachesReport(
+  target: Target,
+  words: readonly string[],
+  whole: boolean,
+  note: (line: string) => void,
+): Report {
+  if (!has_slub(target)) {
+    note('-s option not supported or applicable on this architecture or kernel')
+    return { rows: [], text: '', failed: true }
+  }
+  const rows: object[] = []
+  let failed = false
+  const one = (cache: StructRef, header: boolean): string => {
+    if (whole) {
+      const { row, text } = cacheText(target, cache)
+      rows.push(row)
+      return text
+    }
+    const row = cache_row(target, cache)
+    rows.push(row)
+    return `${header ? cacheHeader(target) : ''}${cacheLine(target, row)}`
+  }
+  const marked = function* (get: () => Iterable<string>): Generator<string> {
+    try {
+      yield* get()
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      failed = true
+      yield `${faultMark(error)}\n`
+    }
+  }
+  const all = function* (): Generator<string> {
+    let header = true
+    for (const cache of for_each_cache(target)) {
+      yield* marked(() => [one(cache, header)])
+      header = false
+    }
+  }
+  const named = function* (word: string): Generator<string> {
+    const found = [...for_each_cache(target)].filter((cache) => cache_name(cache) === word)
+    for (const cache of found) yield one(cache, true)
+    if (found.length > 0) return
+    const answer = addressOf(target, word)
+    if (answer !== undefined) {
+      rows.push(answer.row)
+      yield answer.text
+      return
+    }
+    failed = true
+    note(`invalid kmem_cache name or address: ${word}`)
+  }
+  const text = function* (): Generator<string> {
+    if (words.length === 0) yield* marked(all)
+    else for (const word of words) yield* marked(() => named(word))
+  }
+  return { rows, text: text(), get failed() { return failed } } // prettier-ignore
+}
+
+function addressOf(target: Target, word: string): ReturnType<typeof slabAnswer> {
+  const digits = word.replace(/^0x/i, '')
+  if (!/^[0-9a-f]{1,16}$/i.test(digits)) return undefined
+  return slabAnswer(target, toVa(BigInt(`0x${digits}`), target.wordSize))
+}

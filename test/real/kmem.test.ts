@@ -1,0 +1,20 @@
+import { hasReal } from './dumps.ts'
+import { testParity } from './parity-suite.ts'
+import { select } from './parity.ts'
+
+const LINES = 'source files and lines are in debug information only'
+const MISSING = 'not there yet'
+
+/** Recordings that name a file and a line. */
+const withLines = hasReal
+  ? (['dev', 'panic'] as const).flatMap((dump) =>
+      select(dump, ['kmem']).filter((entry) => /\.[cShx]+: \d+$/m.test(entry.expected())),
+    )
+  : []
+
+testParity('kmem', {
+  ...Object.fromEntries(withLines.map(({ dump, file }) => [`${dump}/${file}`, LINES])),
+  ...Object.fromEntries(
+    ['-f', '-F', '-n', '-z', '-p', '-p_0-10'].map((option) => [`kmem_${option}`, MISSING]),
+  ),
+})
