@@ -155,10 +155,15 @@ export function sk_mark_napi_id(sk: sock, skb: sk_buff): void {
   sk_rx_queue_update(sk, skb)
 }
 
+/**
+ * A child's first packet.
+ * @remarks where the driver did not say, a child's receive queue stays what its memory held: it is not copied from
+ *   the listener
+ * @see include/net/busy_poll.h:sk_mark_napi_id_set
+ */
 export function sk_mark_napi_id_set(sk: sock, skb: sk_buff): void {
   sk.sk_napi_id = from(skb, 'napi_id')
-  const recorded = skb.queue_mapping
-  sk.sk_rx_queue_mapping = recorded === 0 ? NO_QUEUE_MAPPING : recorded - 1
+  sk_rx_queue_update(sk, skb)
 }
 
 /** @see include/net/sock.h:sock_rps_save_rxhash */
