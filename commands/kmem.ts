@@ -4,12 +4,13 @@ import { addressesReport, vmapReport } from '../src/crash/kmem-address.ts'
 import { memoryReport } from '../src/crash/kmem-memory.ts'
 import { flagsReport, hugeReport, offsetsReport, statisticsReport } from '../src/crash/kmem-more.ts'
 import { cachesReport } from '../src/crash/kmem-slab.ts'
+import { zonesReport } from '../src/crash/kmem-zones.ts'
 import { Misuse } from '../src/crash/misuse.ts'
 
 /** Rows: {@link KmemAddress} each; `-s` and `-S`: {@link CacheRow}; `-i`: {@link MemoryRow}; `-v`: {@link VmapRow}. */
 export default class Kmem extends DumpCommand {
   static override summary = 'memory: what is at an address, slab caches, vmalloc areas, how much is used'
-  static override synopsis = 'kmem [-i|-v|-V|-o|-g|-h] | [-s|-S] [slab|address] ... | address ...'
+  static override synopsis = 'kmem [-i|-v|-V|-z|-o|-g|-h] | [-s|-S] [slab|address] ... | address ...'
   static override examples = ['kmem -i', 'kmem -s TCP', 'kmem ffff8be5849fb080']
   static override crashFlags = {
     i: { summary: 'how much memory is used for what' },
@@ -18,6 +19,7 @@ export default class Kmem extends DumpCommand {
     v: { summary: 'vmalloc areas' },
     V: { summary: "the kernel's counters of memory" },
     o: { summary: "where each CPU's per-CPU area is" },
+    z: { summary: 'the zones of memory, their watermarks and counters' },
     h: { summary: 'the pools of huge pages' },
     g: { summary: 'the page flags' },
     c: { summary: 'the page hash (kernels before 2.6 only)' },
@@ -34,6 +36,7 @@ export default class Kmem extends DumpCommand {
       return { rows: [], text: '', failed: true }
     }
     if (flags.V === true) return statisticsReport(target)
+    if (flags.z === true) return zonesReport(target)
     if (flags.h === true) return hugeReport(target)
     if (flags.o === true) return offsetsReport(target)
     if (flags.g === true && words.length === 0) return flagsReport(target)

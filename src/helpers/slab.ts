@@ -100,10 +100,10 @@ function partials(kernel: Kernel, area: StructRef): StructRef[] {
   return found
 }
 
-/** One memory node's part of a cache. */
+/** A memory node, or its part of a cache. */
 export interface NodeSlabs {
   readonly nid: number
-  /** `struct kmem_cache_node *` */
+  /** `struct pglist_data *`, or `struct kmem_cache_node *` */
   readonly node: StructRef
 }
 
@@ -193,14 +193,21 @@ export function free_list(cache: StructRef, first: Va, limit: number): Va[] {
 export const slab_address = (kernel: MappedKernel, slab: StructRef): Va =>
   kernel.pageOffset + page_to_pfn(kernel, slab.$va) * PAGE_SIZE
 
-/** The memory node a page frame belongs to. @see struct pglist_data */
-export function node_of_pfn(kernel: Kernel, pfn: number): number {
+/** The memory nodes there are: `struct pglist_data`. @see include/linux/mmzone.h:NODE_DATA */
+export function* for_each_node(kernel: Kernel): Generator<NodeSlabs> {
+  const single = findSymbolVa(kernel, 'contig_page_data')
+  if (single !== undefined) yield { nid: 0, node: refAt(kernel, 'pglist_data', single) }
   const table = findSymbolVa(kernel, 'node_data')
-  if (table === undefined) return 0
+  if (table === undefined) return
   for (let nid = 0; nid < node_count(kernel); nid++) {
     const va = kernel.mem.pointer(table + nid * kernel.mem.wordSize)
-    if (va === 0 || Number.isNaN(va)) continue
-    const node = refAt(kernel, 'pglist_data', va)
+    if (va !== 0 && !Number.isNaN(va)) yield { nid, node: refAt(kernel, 'pglist_data', va) }
+  }
+}
+
+/** The memory node a page frame belongs to. @see struct pglist_data */
+export function node_of_pfn(kernel: Kernel, pfn: number): number {
+  for (const { nid, node } of for_each_node(kernel)) {
     const start = Number(node.$int('node_start_pfn'))
     if (pfn >= start && pfn < start + Number(node.$int('node_spanned_pages'))) return nid
   }

@@ -14,7 +14,5 @@ const withLines = hasReal
 
 testParity('kmem', {
   ...Object.fromEntries(withLines.map(({ dump, file }) => [`${dump}/${file}`, LINES])),
-  ...Object.fromEntries(
-    ['-f', '-F', '-n', '-z', '-p', '-p_0-10'].map((option) => [`kmem_${option}`, MISSING]),
-  ),
+  ...Object.fromEntries(['-f', '-F', '-n', '-p', '-p_0-10'].map((option) => [`kmem_${option}`, MISSING])),
 })

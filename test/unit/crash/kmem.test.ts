@@ -4,6 +4,7 @@ import type { StructRef } from '../../../src/btf/ref.ts'
 import type { Report } from '../../../src/crash/dump-command.ts'
 import { cachesReport } from '../../../src/crash/kmem-slab.ts'
 import { vmapReport } from '../../../src/crash/kmem-address.ts'
+import { zonesReport } from '../../../src/crash/kmem-zones.ts'
 import { free_list } from '../../../src/helpers/slab.ts'
 import { FlatTarget } from '../../support/flat-target.ts'
 
@@ -103,4 +104,19 @@ test('vmalloc areas, and where their list breaks', () => {
   expect(textOf(vmapReport(t.target))).toMatch(/ {2}ffffce8900000000 - ffffce8900005000 {4}20480\n$/)
   t.mem.setU64(area.$vaOf('list'), 0xdead000000000100n)
   expect(textOf(vmapReport(t.target))).toMatch(/20480\n<damaged 0x[0-9a-f]+>\n$/)
+})
+
+test('zones: watermarks of the populated', () => {
+  const node: StructRef = t.make('pglist_data')
+  t.symbol('contig_page_data', node.$va)
+  const zone = node.$array('node_zones').ref(0)
+  zone?.$set('name', t.text('DMA'))
+  zone?.$set('spanned_pages', 4095n)
+  zone?.$set('present_pages', 3998n)
+  const text = textOf(zonesReport(t.target))
+  expect(text).toMatch(
+    /^NODE: 0 {2}ZONE: 0 {2}ADDR: [0-9a-f]+ {2}NAME: "DMA"\n {2}SIZE: 4095 {2}PRESENT: 3998 {2}/,
+  )
+  expect(text).toMatch(/MIN\/LOW\/HIGH: 0\/0\/0\n {2}VM_STAT:\n {8}NR_FREE_PAGES: 0\n/)
+  expect(text).toContain('  [unpopulated]\n\n')
 })
