@@ -284,7 +284,12 @@ export class HostConnection {
     const timestamps = this.timestamps ? { value: this.now(), echo: this.tsRecent } : undefined
     if ((flags & TCPHDR_SYN) === 0) return { timestamps }
     const sackPermitted = this.options.plain !== true
-    return { mss: MSS, sackPermitted, timestamps, windowScale: this.scaled ? this.host.windowScale : undefined }
+    return {
+      mss: MSS,
+      sackPermitted,
+      timestamps,
+      windowScale: this.scaled ? this.host.windowScale : undefined,
+    }
   }
 
   /** The clock of timestamps: milliseconds. */
