@@ -7,7 +7,7 @@ import { toAddr, type Va } from '../base/addr.ts'
 import { ValidationError } from '../base/errors.ts'
 import type { RefOf, Types } from '../btf/types.ts'
 import type { Memory, WritableMemory } from '../memory/memory.ts'
-import { LIST_HOPS_MAX } from './list.ts'
+import { entriesOf, LIST_HOPS_MAX } from './list.ts'
 
 /** @see include/linux/list.h:hlist_empty */
 export function hlist_empty(mem: Memory, head: Va): boolean {
@@ -46,7 +46,7 @@ export function* hlist_for_each(mem: Memory, head: Va, limit = LIST_HOPS_MAX): G
  * The structs an hlist links: `hlist_for_each_entry(types, mem, head, 'sock', 'sk_node')`.
  * @see include/linux/list.h:hlist_for_each_entry
  */
-export function* hlist_for_each_entry<N extends string>(
+export function hlist_for_each_entry<N extends string>(
   types: Types,
   mem: Memory,
   head: Va,
@@ -54,11 +54,7 @@ export function* hlist_for_each_entry<N extends string>(
   member: string,
   limit = LIST_HOPS_MAX,
 ): Generator<RefOf<N>> {
-  const offset = types.offsetof(struct, member)
-  const type = types.struct(struct)
-  for (const node of hlist_for_each(mem, head, limit)) {
-    yield types.refTo(type, mem, node - offset) as RefOf<N>
-  }
+  return entriesOf(types, mem, hlist_for_each(mem, head, limit), struct, member)
 }
 
 /** A node whose `*pprev` is not the node itself. */

@@ -8,7 +8,7 @@ import { toAddr, type Va } from '../base/addr.ts'
 import { ValidationError } from '../base/errors.ts'
 import type { RefOf, Types } from '../btf/types.ts'
 import type { Memory, WritableMemory } from '../memory/memory.ts'
-import { LIST_HOPS_MAX } from './list.ts'
+import { entriesOf, LIST_HOPS_MAX } from './list.ts'
 
 /** Is this link an end marker? @see include/linux/list_nulls.h:is_a_nulls */
 export function is_a_nulls(link: bigint): boolean {
@@ -54,7 +54,7 @@ export function* hlist_nulls_for_each(mem: Memory, head: Va, limit = LIST_HOPS_M
 }
 
 /** The structs one chain links. @see include/linux/list_nulls.h:hlist_nulls_for_each_entry */
-export function* hlist_nulls_for_each_entry<N extends string>(
+export function hlist_nulls_for_each_entry<N extends string>(
   types: Types,
   mem: Memory,
   head: Va,
@@ -62,11 +62,7 @@ export function* hlist_nulls_for_each_entry<N extends string>(
   member: string,
   limit = LIST_HOPS_MAX,
 ): Generator<RefOf<N>> {
-  const offset = types.offsetof(struct, member)
-  const type = types.struct(struct)
-  for (const node of hlist_nulls_for_each(mem, head, limit)) {
-    yield types.refTo(type, mem, node - offset) as RefOf<N>
-  }
+  return entriesOf(types, mem, hlist_nulls_for_each(mem, head, limit), struct, member)
 }
 
 // --- write forms

@@ -75,7 +75,7 @@ export function* list_for_each_prev(mem: Memory, head: Va, limit = LIST_HOPS_MAX
  * @param member path of its `list_head`, e.g. `thread_node` or `pid_links[0]`
  * @see include/linux/list.h:list_for_each_entry
  */
-export function* list_for_each_entry<N extends string>(
+export function list_for_each_entry<N extends string>(
   types: Types,
   mem: Memory,
   head: Va,
@@ -83,11 +83,20 @@ export function* list_for_each_entry<N extends string>(
   member: string,
   limit = LIST_HOPS_MAX,
 ): Generator<RefOf<N>> {
+  return entriesOf(types, mem, list_for_each(mem, head, limit), struct, member)
+}
+
+/** The structs that have these nodes as a member, whatever kind of list the nodes are of. */
+export function* entriesOf<N extends string>(
+  types: Types,
+  mem: Memory,
+  nodes: Iterable<Va>,
+  struct: N,
+  member: string,
+): Generator<RefOf<N>> {
   const offset = types.offsetof(struct, member)
   const type = types.struct(struct)
-  for (const node of list_for_each(mem, head, limit)) {
-    yield types.refTo(type, mem, node - offset) as RefOf<N>
-  }
+  for (const node of nodes) yield types.refTo(type, mem, node - offset) as RefOf<N>
 }
 
 /** One thing wrong with a list: the node at which it shows. */
