@@ -1786,6 +1786,21 @@ export interface cgroup_subsys_state extends StructRef {
   set parent(value: Ptr)
 }
 
+export interface char_device_struct extends StructRef {
+  get next(): char_device_struct | null
+  set next(value: Ptr)
+  get major(): number
+  set major(value: Int)
+  get baseminor(): number
+  set baseminor(value: Int)
+  get minorct(): number
+  set minorct(value: Int)
+  get name(): ArrayRef
+  set name(value: Uint8Array)
+  get cdev(): cdev | null
+  set cdev(value: Ptr)
+}
+
 export interface class_ extends StructRef {
   get name(): bigint
   set name(value: Ptr)
@@ -7575,6 +7590,13 @@ export interface kmsg_dumper extends StructRef {
   set registered(value: Int)
 }
 
+export interface kobj_map extends StructRef {
+  get probes(): ArrayRef
+  set probes(value: Uint8Array)
+  get lock(): mutex | null
+  set lock(value: Ptr)
+}
+
 export interface kobj_type extends StructRef {
   get release(): bigint
   set release(value: Ptr)
@@ -8370,6 +8392,27 @@ export interface minmax_sample extends StructRef {
   set t(value: Int)
   get v(): number
   set v(value: Int)
+}
+
+export interface miscdevice extends StructRef {
+  get minor(): number
+  set minor(value: Int)
+  get name(): bigint
+  set name(value: Ptr)
+  get fops(): file_operations | null
+  set fops(value: Ptr)
+  get list(): list_head
+  set list(value: Body)
+  get parent(): device | null
+  set parent(value: Ptr)
+  get this_device(): device | null
+  set this_device(value: Ptr)
+  get groups(): bigint
+  set groups(value: Ptr)
+  get nodename(): bigint
+  set nodename(value: Ptr)
+  get mode(): number
+  set mode(value: Int)
 }
 
 export interface mm_context_t extends StructRef {
@@ -11390,6 +11433,13 @@ export interface nf_hook_entries extends StructRef {
   set num_hook_entries(value: Int)
   get hooks(): ArrayRef
   set hooks(value: Uint8Array)
+}
+
+export interface nf_hook_entries_rcu_head extends StructRef {
+  get head(): callback_head
+  set head(value: Body)
+  get allocation(): bigint
+  set allocation(value: Ptr)
 }
 
 export interface nf_hook_entry extends StructRef {
@@ -20430,6 +20480,7 @@ export interface KernelStructs {
   readonly cftype: cftype
   readonly cgroup_namespace: cgroup_namespace
   readonly cgroup_subsys_state: cgroup_subsys_state
+  readonly char_device_struct: char_device_struct
   readonly class: class_
   readonly clock_event_device: clock_event_device
   readonly clocksource: clocksource
@@ -20670,6 +20721,7 @@ export interface KernelStructs {
   readonly kmem_cache_node: kmem_cache_node
   readonly kmem_cache_order_objects: kmem_cache_order_objects
   readonly kmsg_dumper: kmsg_dumper
+  readonly kobj_map: kobj_map
   readonly kobj_type: kobj_type
   readonly kobj_uevent_env: kobj_uevent_env
   readonly kobject: kobject
@@ -20726,6 +20778,7 @@ export interface KernelStructs {
   readonly mempool_s: mempool_s
   readonly minmax: minmax
   readonly minmax_sample: minmax_sample
+  readonly miscdevice: miscdevice
   readonly mm_context_t: mm_context_t
   readonly mm_rss_stat: mm_rss_stat
   readonly mm_struct: mm_struct
@@ -20816,6 +20869,7 @@ export interface KernelStructs {
   readonly nf_generic_net: nf_generic_net
   readonly nf_gre_net: nf_gre_net
   readonly nf_hook_entries: nf_hook_entries
+  readonly nf_hook_entries_rcu_head: nf_hook_entries_rcu_head
   readonly nf_hook_entry: nf_hook_entry
   readonly nf_hook_ops: nf_hook_ops
   readonly nf_hook_state: nf_hook_state
