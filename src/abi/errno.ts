@@ -93,6 +93,8 @@ export const ENOPROTOOPT = 92
 export const EPROTONOSUPPORT = 93
 export const ESOCKTNOSUPPORT = 94
 export const ENOTSUP = 95
+/** The same number under the name the socket calls use. */
+export const EOPNOTSUPP = 95
 export const EPFNOSUPPORT = 96
 export const EAFNOSUPPORT = 97
 export const EADDRINUSE = 98

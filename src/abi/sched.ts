@@ -51,6 +51,10 @@ export const NICE_0_LOAD = 1 << 20
 /** `thread_info.flags` @see arch/x86/include/asm/thread_info.h */
 export const TIF_SIGPENDING = 2
 export const TIF_NEED_RESCHED = 3
+/** Addresses of a 32-bit program on a 64-bit kernel. */
+export const TIF_ADDR32 = 29
+/** `thread_info.status`: in a system call of a 32-bit program. */
+export const TS_COMPAT = 0x0002
 
 /** @see include/linux/wait.h */
 export const WQ_FLAG_EXCLUSIVE = 0x1

@@ -78,7 +78,33 @@ export function kfunc<A extends unknown[], R>(
   const wrapped = sleeps ? sleeping(info, body) : plain(info, body)
   const declared = Object.assign(wrapped, { kfunc: info }) as KFunction<A, R>
   kernelFunctions.push(declared as unknown as KFunction)
+  bodies.set(declared, { body: body as Body, options })
   return declared
+}
+
+type Body = (k: Kernel, ...args: unknown[]) => unknown
+const bodies = new WeakMap<object, { readonly body: Body; readonly options: KFunctionOptions }>()
+
+/**
+ * A second function with the body of another, as the macros that declare a system call make them: `__ia32_sys_read`
+ * beside `__x64_sys_read`.
+ * @param adapt what the body is given instead of the arguments
+ */
+export function kfuncAs<A extends unknown[]>(
+  name: string,
+  like: KFunction<A>,
+  adapt: (...args: A) => A,
+): KFunction<A> {
+  const { body, options } = bodies.get(like) as { body: Body; options: KFunctionOptions }
+  const sleeps = Object.getPrototypeOf(body) === GeneratorFunction
+  const named = sleeps
+    ? {
+        *[name](k: Kernel, ...args: A): Generator<unknown, unknown> {
+          return yield* body(k, ...adapt(...args)) as Generator<unknown, unknown>
+        },
+      }
+    : { [name]: (k: Kernel, ...args: A): unknown => body(k, ...adapt(...args)) }
+  return kfunc(like.kfunc.file, named[name] as (k: Kernel, ...args: A) => unknown, options)
 }
 
 function plain<A extends unknown[], R>(info: KFunctionInfo, body: (k: Kernel, ...args: A) => R) {

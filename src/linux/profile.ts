@@ -23,6 +23,10 @@ export interface Profile {
   readonly lsm: readonly string[]
   /** Sizes of functions where they differ from the layout's, or of functions the layout has inlined. */
   readonly functionSizes: Readonly<Record<string, number>>
+  /** Read-only data this kernel has and the layout's has not: bytes of each. */
+  readonly objects?: Readonly<Record<string, number>>
+  /** Symbols of the layout that this kernel has not. */
+  readonly absent?: readonly string[]
   /** Offset behind a call: `caller>callee` to bytes from the caller's start. */
   readonly returnOffsets: Readonly<Record<string, number>>
   /** The layout is not this kernel's own: said by `info` and the README. */
@@ -68,7 +72,12 @@ export const profiles: readonly Profile[] = [
       // not inlined in this kernel
       __sys_accept4_file: 0xb0,
       cpuidle_idle_call: 0x1d0,
+      // int $0x80 is an interrupt entry like any other only since 6.7 and its backports
+      entry_INT80_compat: 0x8a,
+      do_int80_syscall_32: 0x66,
     },
+    objects: { ia32_sys_call_table: 449 * 8 },
+    absent: ['x64_sys_call', 'ia32_sys_call', 'asm_int80_emulation', 'int80_emulation', 'do_int80_emulation'],
     returnOffsets: {
       'tcp_check_req>inet_csk_complete_hashdance': 0x1ae,
       'inet_accept>inet_csk_accept': 0x42,

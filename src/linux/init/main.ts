@@ -2,11 +2,13 @@
 
 import { bannerOf } from '../arch/x86/kernel/image.ts'
 import { syscall_table_init } from '../arch/x86/entry/common.ts'
+import { declareIa32Handlers, ia32_syscall_table_init } from '../arch/x86/entry/ia32.ts'
 import { tty_init } from '../drivers/tty/pty.ts'
 import { prepare_namespace, vfs_caches_init } from '../fs/mounts.ts'
 import { init_pipe_fs } from '../fs/pipe.ts'
 import '../fs/system_calls.ts'
 import type { Kernel } from '../kernel.ts'
+import '../kernel/compat.ts'
 import { cred_init } from '../kernel/cred.ts'
 import { fork_init, proc_caches_init } from '../kernel/fork.ts'
 import { init_modules } from '../kernel/module/main.ts'
@@ -34,6 +36,9 @@ import { security_init } from '../security/security.ts'
 import { init_init_task } from './init_task.ts'
 import { rest_init } from './rest_init.ts'
 
+// every file with system calls is loaded by now
+declareIa32Handlers()
+
 /** What every kernel was started with. */
 const COMMAND_LINE = 'BOOT_IMAGE=/boot/vmlinuz root=/dev/sda1 ro quiet nokaslr'
 
@@ -60,6 +65,7 @@ export function start_kernel(k: Kernel): void {
   vfs_caches_init(k)
   signals_init(k)
   syscall_table_init(k)
+  ia32_syscall_table_init(k)
   net_sock_init(k)
   skb_init(k)
   sock_init(k)

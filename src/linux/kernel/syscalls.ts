@@ -241,9 +241,10 @@ const hrtimer_nanosleep = kfunc('kernel/time/hrtimer.c', function* hrtimer_nanos
   return yield* do_nanosleep(k, ns)
 })
 
-function* sleepFor(k: Kernel, at: bigint): Call {
-  const seconds = get_user(k, at, 8)
-  const ns = get_user(k, at + 8n, 8)
+/** Sleep for a `struct timespec` in user memory. @param word bytes of its members */
+export function* sleepFor(k: Kernel, at: bigint, word: 4 | 8 = k.mem.wordSize): Call {
+  const seconds = get_user(k, at, word)
+  const ns = get_user(k, at + BigInt(word), word)
   if (seconds === undefined || ns === undefined) return -EFAULT
   if (ns >= 1_000_000_000n) return -EINVAL
   return yield* hrtimer_nanosleep(k, seconds * 1_000_000_000n + ns)

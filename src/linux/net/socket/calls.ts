@@ -43,7 +43,7 @@ const SOL_SOCKET = 1
 const ADDRESS = { locals: 128 }
 type Call = Generator<unknown, number>
 
-const __sys_bind = kfunc(
+export const __sys_bind = kfunc(
   FILE,
   function* __sys_bind(k: Kernel, fd: number, addr: UserPtr, len: number): Call {
     return yield* with_socket(k, fd, function* (sock) {
@@ -58,7 +58,7 @@ const __sys_bind = kfunc(
   ADDRESS,
 )
 
-const __sys_listen = kfunc(FILE, function* __sys_listen(k: Kernel, fd: number, backlog: number): Call {
+export const __sys_listen = kfunc(FILE, function* __sys_listen(k: Kernel, fd: number, backlog: number): Call {
   return yield* with_socket(k, fd, function* (sock) {
     const most = init_net(k).core.sysctl_somaxconn
     const capped = backlog >>> 0 > most ? most : backlog
@@ -68,7 +68,7 @@ const __sys_listen = kfunc(FILE, function* __sys_listen(k: Kernel, fd: number, b
   })
 })
 
-const __sys_connect = kfunc(
+export const __sys_connect = kfunc(
   FILE,
   function* __sys_connect(k: Kernel, fd: number, addr: UserPtr, len: number): Call {
     return yield* with_socket(k, fd, function* (sock) {
@@ -120,7 +120,7 @@ export const do_accept = kfunc(
   ADDRESS,
 )
 
-const __sys_accept4_file = kfunc(
+export const __sys_accept4_file = kfunc(
   FILE,
   function* __sys_accept4_file(
     k: Kernel,
@@ -141,7 +141,7 @@ const __sys_accept4_file = kfunc(
   },
 )
 
-const __sys_accept4 = kfunc(
+export const __sys_accept4 = kfunc(
   FILE,
   function* __sys_accept4(k: Kernel, fd: number, addr: UserPtr, addrlen: UserPtr, flags: number): Call {
     if ((flags & ~SOCK_FLAGS) !== 0) return -EINVAL
@@ -159,14 +159,14 @@ const name = (k: Kernel, fd: number, addr: UserPtr, addrlen: UserPtr, peer: 0 | 
     return len < 0 ? len : move_addr_to_user(k, address.$va, len, addr, addrlen)
   })
 
-const __sys_getsockname = kfunc(
+export const __sys_getsockname = kfunc(
   FILE,
   function* __sys_getsockname(k: Kernel, fd: number, addr: UserPtr, addrlen: UserPtr): Call {
     return yield* name(k, fd, addr, addrlen, 0)
   },
   ADDRESS,
 )
-const __sys_getpeername = kfunc(
+export const __sys_getpeername = kfunc(
   FILE,
   function* __sys_getpeername(k: Kernel, fd: number, addr: UserPtr, addrlen: UserPtr): Call {
     return yield* name(k, fd, addr, addrlen, 1)
@@ -174,7 +174,7 @@ const __sys_getpeername = kfunc(
   ADDRESS,
 )
 
-const __sys_setsockopt = kfunc(
+export const __sys_setsockopt = kfunc(
   FILE,
   function* __sys_setsockopt(
     k: Kernel,
@@ -196,7 +196,7 @@ const __sys_setsockopt = kfunc(
   },
 )
 
-const __sys_getsockopt = kfunc(
+export const __sys_getsockopt = kfunc(
   FILE,
   function* __sys_getsockopt(
     k: Kernel,
@@ -218,7 +218,7 @@ const __sys_getsockopt = kfunc(
   },
 )
 
-const __sys_shutdown = kfunc(FILE, function* __sys_shutdown(k: Kernel, fd: number, how: number): Call {
+export const __sys_shutdown = kfunc(FILE, function* __sys_shutdown(k: Kernel, fd: number, how: number): Call {
   return yield* with_socket(k, fd, function* (sock) {
     const refused = security_socket_shutdown(k, sock, how)
     if (refused !== 0) return refused

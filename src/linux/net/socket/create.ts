@@ -61,7 +61,7 @@ export const __sock_create = kfunc(
 )
 
 /** @see net/socket.c:__sys_socket */
-const __sys_socket = kfunc(
+export const __sys_socket = kfunc(
   FILE,
   function* __sys_socket(
     k: Kernel,

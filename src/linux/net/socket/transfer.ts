@@ -27,7 +27,7 @@ const withMode = (sock: socket, flags: number): number =>
 
 const isNull = (at: UserPtr): boolean => at === 0 || at === 0n
 
-const __sys_sendto = kfunc(
+export const __sys_sendto = kfunc(
   FILE,
   function* __sys_sendto(
     k: Kernel,
@@ -55,7 +55,7 @@ const __sys_sendto = kfunc(
   LOCALS,
 )
 
-const __sys_recvfrom = kfunc(
+export const __sys_recvfrom = kfunc(
   FILE,
   function* __sys_recvfrom(
     k: Kernel,
@@ -94,7 +94,7 @@ function importMessage(k: Kernel, user: UserPtr, msg: msghdr, direction: number)
   return 0
 }
 
-const __sys_sendmsg = kfunc(
+export const __sys_sendmsg = kfunc(
   FILE,
   function* __sys_sendmsg(k: Kernel, fd: number, user: UserPtr, flags: number): Call {
     return yield* with_socket(k, fd, function* (sock) {
@@ -123,7 +123,7 @@ const ____sys_recvmsg = kfunc(
   { locals: 104 + 56 },
 )
 
-const __sys_recvmsg = kfunc(
+export const __sys_recvmsg = kfunc(
   FILE,
   function* __sys_recvmsg(k: Kernel, fd: number, user: UserPtr, flags: number): Call {
     return yield* with_socket(k, fd, (sock) => ____sys_recvmsg(k, sock, user, flags))

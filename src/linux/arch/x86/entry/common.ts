@@ -27,30 +27,15 @@ import { get_signal } from '../../../kernel/signal.ts'
 import { task_work_run } from '../../../kernel/task_work.ts'
 import { sleepable, type MaySleep } from '../../../sleepable.ts'
 import { task_pt_regs } from '../kernel/stack.ts'
+import { ARGUMENTS_64 } from './arguments.ts'
+
+export { syscall_arg, syscall_int, syscall_ptr, syscall_sourced } from './arguments.ts'
 
 /** A handler: arguments come in the saved registers. */
 export type SyscallHandler = (k: Kernel, regs: pt_regs) => MaySleep<number | bigint>
 
 /** What entering and leaving the kernel costs, in nanoseconds of virtual time. */
-const SYSCALL_NS = 400
-
-/** Registers of the arguments, in order. */
-const ARGUMENTS = ['di', 'si', 'dx', 'r10', 'r8', 'r9'] as const
-
-/** A system call's argument as it stands in the register. */
-export const syscall_arg = (regs: pt_regs, index: number): bigint =>
-  regs[ARGUMENTS[index] as (typeof ARGUMENTS)[number]]
-
-/** An argument that is an `int`. */
-export const syscall_int = (regs: pt_regs, index: number): number =>
-  Number(BigInt.asIntN(32, syscall_arg(regs, index)))
-
-/** An argument that is a user address. */
-export const syscall_ptr = (regs: pt_regs, index: number): Va => toVa(syscall_arg(regs, index))
-
-/** An argument as a value that remembers where it came from. */
-export const syscall_sourced = (regs: pt_regs, index: number): Sourced<bigint> =>
-  new Sourced(syscall_arg(regs, index), SourceKind.Syscall, index)
+export const SYSCALL_NS = 400
 
 /** What the processor holds of a program when it enters the kernel. */
 export interface UserRegisters {
@@ -75,14 +60,24 @@ export function takeHandlers(k: Kernel, thread: Thread): UserSignal[] {
 
 /** `__x64_sys_NAME` of a number; the table entry when this kernel has one. */
 function handlerOf(k: Kernel, nr: number): SyscallHandler | undefined {
-  const table = toVa(k.sym('sys_call_table'), k.mem.wordSize)
-  if (k.profile.syscallDispatch !== 'switch') {
-    const entry = k.mem.word(table + nr * k.mem.wordSize)
-    if (k.codeAt(entry) === undefined && isKernelText(k, entry)) return undefined
-    return k.indirect<SyscallHandler>(entry)
-  }
+  if (k.profile.syscallDispatch !== 'switch') return tableEntry(k, 'sys_call_table', nr)
   const name = syscalls[nr]
-  const at = name === undefined ? undefined : k.symbols.get(`__x64_sys_${name}`)
+  return name === undefined ? undefined : namedHandler(k, `__x64_sys_${name}`)
+}
+
+/**
+ * What a table of handlers has at a number, to be called: whoever patches the table is called.
+ * @returns undefined where a function of the kernel is that the simulator lacks: -ENOSYS
+ */
+export function tableEntry(k: Kernel, table: string, nr: number): SyscallHandler | undefined {
+  const entry = k.mem.word(toVa(k.sym(table), k.mem.wordSize) + nr * k.mem.wordSize)
+  if (k.codeAt(entry) === undefined && isKernelText(k, entry)) return undefined
+  return k.indirect<SyscallHandler>(entry)
+}
+
+/** A handler as the switch names it, whatever any table says. */
+export function namedHandler(k: Kernel, name: string): SyscallHandler | undefined {
+  const at = k.symbols.get(name)
   return at === undefined ? undefined : (k.codeAt(at) as unknown as SyscallHandler | undefined)
 }
 
@@ -173,7 +168,7 @@ const arch_do_signal_or_restart = kfunc(
   },
 )
 
-const isRestart = (result: number): boolean =>
+export const isRestart = (result: number): boolean =>
   [-ERESTARTSYS, -ERESTARTNOINTR, -ERESTARTNOHAND, -ERESTART_RESTARTBLOCK].includes(result)
 
 /** @see arch/x86/entry/entry_64.S:entry_SYSCALL_64 */
@@ -194,7 +189,7 @@ const entry_SYSCALL_64_after_hwframe = kfunc(
 
 /** What the entry code pushes. @see arch/x86/entry/calling.h:PUSH_AND_CLEAR_REGS */
 function saveRegisters(_k: Kernel, regs: pt_regs, nr: number, user: UserRegisters): void {
-  ARGUMENTS.forEach((register, i) => {
+  ARGUMENTS_64.forEach((register, i) => {
     const value = BigInt.asUintN(64, user.args[i] ?? 0n)
     regs[register] = new Sourced(value, SourceKind.Syscall, i)
   })

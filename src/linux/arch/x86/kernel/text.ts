@@ -18,7 +18,7 @@ export const textSizes = perKernel(() => new Map<Va, number>())
 
 /**
  * The layout's symbols as this profile has them: functions whose size differs move to where there is room,
- * so that the next symbol still says how long they are; functions the layout has not are put there too.
+ * so that the next symbol still says how long they are; functions and tables the layout has not are put there too.
  */
 export function symbolsOf(symbols: readonly LayoutSymbol[], profile: Profile): readonly LayoutSymbol[] {
   let made = resizedSymbols.get(profile)
@@ -33,24 +33,45 @@ const resizedSymbols = new WeakMap<Profile, readonly LayoutSymbol[]>()
 
 function resize(symbols: readonly LayoutSymbol[], profile: Profile): readonly LayoutSymbol[] {
   const resized = Object.entries(profile.functionSizes)
-  if (resized.length === 0) return symbols
-  const kept = symbols.filter(({ name }) => !(name in profile.functionSizes))
-  const taken = new Set<number>()
-  for (const [name, size] of resized) {
-    // a function the layout's kernel has inlined is put where there is room, too
-    const original = symbols.find((symbol) => symbol.name === name) ?? newSymbol(symbols, name)
-    // a filler marks the end of its neighbour: behind it lies text nobody asked for
-    const index = kept.findIndex((s, i) => {
-      const next = kept[i + 1]
-      if (!s.filler || taken.has(i) || !/^[tT]$/.test(s.type) || next === undefined) return false
-      return s.address > original.address && next.address - s.address > BigInt(size + 64)
-    })
-    const next = kept[index + 1]
-    if (index < 0 || next === undefined) continue
-    taken.add(index)
-    kept.push({ ...original, address: next.address - BigInt(size), size })
+  const objects = Object.entries(profile.objects ?? {})
+  const absent = new Set(profile.absent ?? [])
+  if (resized.length + objects.length + absent.size === 0) return symbols
+  const kept = symbols.filter(({ name }) => !(name in profile.functionSizes) && !absent.has(name))
+  const taken = new Set<bigint>()
+  const place = (symbol: LayoutSymbol, size: number, where: RegExp): void => {
+    const next = room(kept, symbol.address, size, where, taken)
+    if (next === undefined) return
+    taken.add(next)
+    const table = where.test('r')
+    const address = table ? (next - BigInt(size)) & ~31n : next - BigInt(size)
+    kept.push({ ...symbol, address, size })
   }
+  // a function the layout's kernel has inlined is put where there is room, too
+  for (const [name, size] of resized)
+    place(symbols.find((symbol) => symbol.name === name) ?? newSymbol(symbols, name), size, /^[tT]$/)
+  const rodata = symbols.find(({ name }) => name === '__start_rodata')?.address ?? 0n
+  for (const [name, size] of objects)
+    place({ name, address: rodata, type: 'R', size, filler: false }, size, /^[rR]$/)
   return kept.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0))
+}
+
+/**
+ * A symbol with `size` bytes of room right before it, beyond `after`: a filler marks the end of its neighbour, behind it
+ * lies what nobody asked for.
+ */
+function room(
+  symbols: readonly LayoutSymbol[],
+  after: bigint,
+  size: number,
+  type: RegExp,
+  taken: ReadonlySet<bigint>,
+): bigint | undefined {
+  for (const [i, filler] of symbols.entries()) {
+    const next = symbols[i + 1]?.address
+    if (!filler.filler || !type.test(filler.type) || next === undefined || taken.has(next)) continue
+    if (filler.address > after && next - filler.address > BigInt(size + 64)) return next
+  }
+  return undefined
 }
 
 /** A static function of the kernel's text. */
