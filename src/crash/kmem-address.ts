@@ -166,15 +166,19 @@ export function addressesReport(
   target: Target,
   addresses: readonly Va[],
   note: (line: string) => void,
+  space: 'virtual' | 'physical' = 'virtual',
 ): Report {
   const rows: KmemAddress[] = []
   let failed = false
   const text = function* (): Generator<string> {
     for (const [i, va] of addresses.entries()) {
-      const answer = addressText(target, va)
+      const answer = addressText(target, space === 'physical' ? target.pageOffset + va : va)
       rows.push(answer.row)
       failed ||= answer.failed || answer.text === ''
-      if (answer.text === '') note(`${hex(toAddr(va))}: kernel virtual address not found in mem_map`)
+      if (answer.text === '')
+        note(
+          `${hex(toAddr(va))}: ${space === 'physical' ? 'physical' : 'kernel virtual'} address not found in mem_map`,
+        )
       else yield (i > 0 ? '\n' : '') + answer.text
     }
   }

@@ -1,6 +1,7 @@
 /** `kmem -V`, `-o`, `-g` and `-h`: memory counters, per-CPU areas, page flags, huge pages. */
 
 import { hex, toAddr } from '../base/addr.ts'
+import { UsageError } from '../base/errors.ts'
 import { findSymbolVa } from '../helpers/kernel.ts'
 import { hstates, vm_stats } from '../helpers/meminfo.ts'
 import { cpu_count, per_cpu, per_cpu_offset } from '../helpers/percpu.ts'
@@ -81,6 +82,27 @@ export function offsetsReport(target: Target): Report {
 
 /** `kmem -g`: every name of `enum pageflags`, also second names of bits */
 export function flagsReport(target: Target): Report {
+  const { rows, bits } = pageFlags(target)
+  return { rows, text: flagsTable(rows, bits) }
+}
+
+/**
+ * `kmem -g FLAGS`: the names of the bits set in a word
+ * @throws UsageError when it is no hexadecimal number
+ */
+export function flagsOfReport(target: Target, words: readonly string[]): Report {
+  const { rows: all, bits } = pageFlags(target)
+  const answers = words.map((word) => {
+    if (!/^(0x)?[0-9a-f]{1,16}$/i.test(word)) throw new UsageError(word, `invalid input: "${word}"`)
+    const flags = BigInt(`0x${word.replace(/^0x/i, '')}`)
+    const rows = all.filter(({ bit }) => (flags & (1n << BigInt(bit))) !== 0n)
+    const table = flagsTable(rows, bits).replaceAll(/^(?=.)/gm, '  ')
+    return { row: { flags, names: rows }, text: `FLAGS: ${flags.toString(16)}\n${table}` }
+  })
+  return { rows: answers.map(({ row }) => row), text: answers.map(({ text }) => text).join('\n') }
+}
+
+function pageFlags(target: Target): { rows: PageFlagRow[]; bits: number } {
   const type = target.types.btf.find('pageflags', 'enum')
   const rows: PageFlagRow[] = []
   let bits = 0
@@ -88,13 +110,17 @@ export function flagsReport(target: Target): Report {
     if (name === '__NR_PAGEFLAGS') bits = Number(value)
     else if (name.startsWith('PG_')) rows.push({ name, bit: Number(value) })
   }
+  return { rows, bits }
+}
+
+function flagsTable(rows: readonly PageFlagRow[], bits: number): string {
   const width = Math.max('PAGE-FLAG'.length, ...rows.map(({ name }) => name.length))
   const digits = Math.ceil(bits / 4)
   const lines = rows.map(({ name, bit }) => {
     const value = hex(1n << BigInt(bit)).padStart(digits, '0')
     return `${name.padEnd(width)}  ${String(bit).padStart(2)}  ${value}\n`
   })
-  return { rows, text: `${'PAGE-FLAG'.padEnd(width)} BIT  VALUE\n${lines.join('')}` }
+  return `${'PAGE-FLAG'.padEnd(width)} BIT  VALUE\n${lines.join('')}`
 }
 
 /** A line of `kmem -h --json`. */

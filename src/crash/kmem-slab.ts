@@ -7,13 +7,21 @@ import type { Target } from '../target/target.ts'
 import type { Report } from './dump-command.ts'
 import { faultMark, isDamage } from './fault-mark.ts'
 import { slabAnswer } from './kmem-address.ts'
-import { cacheHeader, cacheLine, cacheText } from './slab-text.ts'
+import { cacheHeader, cacheLine, cacheText, ignoredLine } from './slab-text.ts'
 
-/** @param whole with slabs and objects */
+export interface CacheOptions {
+  /** with slabs and objects */
+  readonly whole: boolean
+  /** names of caches to leave out */
+  readonly ignored?: readonly string[] | undefined
+  /** slabs of these CPUs only */
+  readonly cpus?: readonly number[] | undefined
+}
+
 export function cachesReport(
   target: Target,
   words: readonly string[],
-  whole: boolean,
+  { whole, ignored, cpus }: CacheOptions,
   note: (line: string) => void,
 ): Report {
   if (!has_slub(target)) {
@@ -23,8 +31,11 @@ export function cachesReport(
   const rows: object[] = []
   let failed = false
   const one = (cache: StructRef, header: boolean): string => {
+    if (ignored?.includes(cache_name(cache)) === true) {
+      return `${header ? cacheHeader(target) : ''}${ignoredLine(target, cache)}`
+    }
     if (whole) {
-      const { row, text } = cacheText(target, cache)
+      const { row, text } = cacheText(target, cache, cpus)
       rows.push(row)
       return text
     }

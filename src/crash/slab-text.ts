@@ -3,6 +3,7 @@
 import { hex, toAddr } from '../base/addr.ts'
 import type { StructRef } from '../btf/ref.ts'
 import {
+  cache_name,
   cache_row,
   cpu_slabs,
   node_slabs,
@@ -88,12 +89,26 @@ export interface CacheJson extends CacheRow {
   readonly nodes: readonly { readonly nid: number; readonly partial: readonly SlabRow[] }[]
 }
 
-/** A cache with all slabs that can be found: those of the CPUs and those that are partly free. */
-export function cacheText(target: Target, cache: StructRef): { row: CacheJson; text: string } {
+/** The line of a cache that is not looked into. */
+export function ignoredLine(target: Target, cache: StructRef): string {
+  const blank = ' '.repeat(cacheHeader(target).indexOf('NAME') - addressWidth(target.wordSize))
+  return `${address(target, cache.$addr)}${blank}${cache_name(cache)}  [IGNORED]\n`
+}
+
+/**
+ * A cache with all slabs that can be found: those of the CPUs and those that are partly free.
+ * @param only slabs of these CPUs
+ */
+export function cacheText(
+  target: Target,
+  cache: StructRef,
+  only?: readonly number[],
+): { row: CacheJson; text: string } {
   const summary = cache_row(target, cache)
   const pieces = [cacheHeader(target), cacheLine(target, summary)]
   const perNode = new Map<number, number>()
-  const cpus = [...cpu_slabs(target, cache)].map((part) => {
+  const parts = [...cpu_slabs(target, cache)].filter(({ cpu }) => only === undefined || only.includes(cpu))
+  const cpus = parts.map((part) => {
     const { cpu, slab, partial } = part
     const slabs: SlabText[] = []
     pieces.push(`CPU ${cpu} KMEM_CACHE_CPU:\n  ${hex(toAddr(part.at))}\nCPU ${cpu} SLAB:\n`)

@@ -3,7 +3,6 @@ import { testParity } from './parity-suite.ts'
 import { select } from './parity.ts'
 
 const LINES = 'source files and lines are in debug information only'
-const MISSING = 'not there yet'
 
 /** Recordings that name a file and a line. */
 const withLines = hasReal
@@ -14,5 +13,4 @@ const withLines = hasReal
 
 testParity('kmem', {
   ...Object.fromEntries(withLines.map(({ dump, file }) => [`${dump}/${file}`, LINES])),
-  ...Object.fromEntries(['-f', '-F', '-n', '-p', '-p_0-10'].map((option) => [`kmem_${option}`, MISSING])),
 })

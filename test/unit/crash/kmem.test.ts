@@ -62,7 +62,7 @@ function link(from: number, to = 0n): void {
 }
 
 test('what the CPU has taken is not allocated', () => {
-  const { rows } = { rows: cachesReport(t.target, [], false, () => undefined) }
+  const { rows } = { rows: cachesReport(t.target, [], { whole: false }, () => undefined) }
   expect(textOf(rows)).toBe(
     'CACHE             OBJSIZE  ALLOCATED     TOTAL  SLABS  SSIZE  NAME\n' +
       `${toAddr(cache.$va).toString(16)}       56          2         4      1     4k  filp\n`,
@@ -70,12 +70,22 @@ test('what the CPU has taken is not allocated', () => {
 })
 
 test('objects', () => {
-  const text = textOf(cachesReport(t.target, ['filp'], true, () => undefined))
+  const text = textOf(cachesReport(t.target, ['filp'], { whole: true }, () => undefined))
   const at = (i: number): string => toAddr(memory + i * SIZE).toString(16)
   expect(text).toContain(
     `  FREE / [ALLOCATED]\n  [${at(0)}]\n  [${at(1)}]\n   ${at(2)}  (cpu 0 cache)\n   ${at(3)}  (cpu 0 cache)\n`,
   )
   expect(text).toContain('CPU 0 PARTIAL:\n  (empty)\n')
+})
+
+test('an ignored cache is named, not looked into', () => {
+  const report = cachesReport(t.target, [], { whole: true, ignored: ['filp'] }, () => undefined)
+  expect(textOf(report)).toMatch(/^CACHE .*\n[0-9a-f]{16} +filp {2}\[IGNORED\]\n$/)
+})
+
+test('the slabs of chosen CPUs only', () => {
+  const text = textOf(cachesReport(t.target, ['filp'], { whole: true, cpus: [1] }, () => undefined))
+  expect(text).not.toContain('CPU 0')
 })
 
 test('a list of free objects that returns to itself ends', () => {
@@ -85,7 +95,7 @@ test('a list of free objects that returns to itself ends', () => {
 
 test('a cache that is not there', () => {
   const notes: string[] = []
-  const report = cachesReport(t.target, ['zebra'], false, (line) => void notes.push(line))
+  const report = cachesReport(t.target, ['zebra'], { whole: false }, (line) => void notes.push(line))
   expect(textOf(report)).toBe('')
   expect(report.failed).toBe(true)
   expect(notes).toHaveLength(1)
