@@ -1,4 +1,4 @@
-import { addr, hex } from '../src/base/addr.ts'
+import { addr, hex, toAddr } from '../src/base/addr.ts'
 import { hexNumber } from '../src/crash/data-address.ts'
 import { UsageError } from '../src/base/errors.ts'
 import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
@@ -18,7 +18,7 @@ export default class Ptov extends DumpCommand {
     const rows = words.map((word) => {
       const physical = hexNumber(word)
       if (physical === undefined) throw new UsageError(word, `invalid input: "${word}"`)
-      const virtual = BigInt.asUintN(target.wordSize * 8, BigInt(target.pageOffset) + physical)
+      const virtual = BigInt.asUintN(target.wordSize * 8, toAddr(target.pageOffset) + physical)
       return { virtual: addr(virtual), physical }
     })
     const text = rows.map((row) => line('VIRTUAL', 'PHYSICAL') + line(hex(row.virtual), hex(row.physical)))

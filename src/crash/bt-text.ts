@@ -1,7 +1,6 @@
 /** The lines of a stack trace. */
 
-import { hex, hexFull } from '../base/addr.ts'
-import type { Va } from '../base/addr.ts'
+import { hex, hexFull, toAddr, type Va } from '../base/addr.ts'
 import type { FrameEvent, TraceEvent } from '../helpers/backtrace.ts'
 import { user_mode, type Registers } from '../helpers/registers.ts'
 import type { SymbolHit } from '../symbols/symbol.ts'
@@ -103,7 +102,7 @@ function registers32(r: Registers): string {
   )
 }
 
-const hexOf = (va: Va): string => (Number.isNaN(va) ? '0' : hex(BigInt(va)))
+const hexOf = (va: Va): string => (Number.isNaN(va) ? '0' : hex(va))
 
 /** One event as `bt --json` has it; a frame's words only with `-f`. */
 export function eventRow(event: TraceEvent): object {
@@ -124,7 +123,7 @@ export function eventRow(event: TraceEvent): object {
     }
     case 'registers': {
       const { regs, at, symbol } = event
-      const where = at === undefined ? {} : { at: BigInt.asUintN(64, BigInt(at)) }
+      const where = at === undefined ? {} : { at: toAddr(at) }
       const named = symbol === undefined ? {} : { symbol: symbol.name, offset: symbol.offset }
       return { mode: user_mode(regs) ? 'user' : 'kernel', ...where, ...named, registers: regs }
     }

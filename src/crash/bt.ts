@@ -1,6 +1,6 @@
 /** `bt`: whose traces, and everything else `bt` can say about stacks. */
 
-import { hex, type Va } from '../base/addr.ts'
+import { hex, toAddr, type Va } from '../base/addr.ts'
 import { UsageError } from '../base/errors.ts'
 import { Backtracer, type TraceOptions } from '../helpers/backtrace.ts'
 import { find_panic } from '../helpers/panic.ts'
@@ -200,7 +200,7 @@ class Bt {
     for (const event of this.#tracer.trace(task, this.#options)) {
       if (event.kind === 'frame') {
         if (event.symbol.name === reference) return true
-        if (number !== undefined && BigInt.asUintN(64, BigInt(event.text)) === number) return true
+        if (number !== undefined && toAddr(event.text) === number) return true
       } else if (event.kind === 'registers') {
         if (event.symbol?.name === reference) return true
         if (number !== undefined && Object.values(event.regs).includes(number)) return true
@@ -222,7 +222,7 @@ class Bt {
     const show = stackWord(this.#in.target, 'symbols', this.#style.radix)
     for (let at = stack.base; at < stack.top; at += perLine * wordSize) {
       const words = Array.from({ length: perLine }, (_, i) => show(stack.word(at + i * wordSize)))
-      yield `${hex(BigInt(at))}:  ${words.map((w) => `${w} `).join('')}\n`
+      yield `${hex(at)}:  ${words.map((w) => `${w} `).join('')}\n`
     }
   }
 
@@ -241,7 +241,7 @@ class Bt {
 
   *#framesOn(stack: Stack): Generator<string> {
     for (const { at, regs, symbol } of this.#tracer.exceptionFrames(stack)) {
-      yield `\n  ${user_mode(regs) ? 'USER' : 'KERNEL'}-MODE EXCEPTION FRAME AT: ${hex(BigInt(at))}\n`
+      yield `\n  ${user_mode(regs) ? 'USER' : 'KERNEL'}-MODE EXCEPTION FRAME AT: ${hex(at)}\n`
       if (!user_mode(regs)) {
         const where =
           symbol === undefined ? 'unknown or invalid address' : withOffset(symbol, this.#style.radix)
@@ -292,7 +292,7 @@ class Bt {
       if (magic === STACK_END_MAGIC) continue
       rows.push({ pid: task.pid, task: task.task.$addr, comm: task.comm, word: magic })
       found.push(
-        `${taskHeader(task)}  possible stack overflow: ${hex(BigInt(stack.base))}: ${hex(magic)} != STACK_END_MAGIC\n`,
+        `${taskHeader(task)}  possible stack overflow: ${hex(stack.base)}: ${hex(magic)} != STACK_END_MAGIC\n`,
       )
     }
     const text = function* (note: (line: string) => void): Generator<string> {
@@ -319,4 +319,4 @@ class Bt {
 /** @see include/uapi/linux/magic.h */
 const STACK_END_MAGIC = 0x57ac6e9dn
 
-const address = (va: Va): bigint => BigInt.asUintN(64, BigInt(va))
+const address = (va: Va): bigint => toAddr(va)

@@ -1,6 +1,6 @@
 /** Addresses as crash's commands take them: hex numbers, symbols, `(expressions)`, and `symbol:cpus`. */
 
-import { addr, hex, type Addr } from '../base/addr.ts'
+import { addr, hex, toAddr, type Addr } from '../base/addr.ts'
 import { CoredrillError } from '../base/errors.ts'
 import { evaluate } from '../helpers/expression.ts'
 import { cpu_count } from '../helpers/percpu.ts'
@@ -112,6 +112,6 @@ export function cpuHeading(place: Placed): string {
 
 /** Is it an address of the kernel's half? What is neither that nor a user address is treated as the latter. */
 export function isKernelAddress(target: Target, address: bigint): boolean {
-  const start = BigInt.asUintN(target.wordSize * 8, BigInt(target.pageOffset))
+  const start = toAddr(target.pageOffset)
   return BigInt.asUintN(64, address) >= start
 }

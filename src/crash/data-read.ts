@@ -1,6 +1,6 @@
 /** Reading memory for a command, with crash's words when it cannot be. */
 
-import { hex, toVa } from '../base/addr.ts'
+import { hex, toUserVa } from '../base/addr.ts'
 import { CoredrillError, FaultError } from '../base/errors.ts'
 import type { Memory } from '../memory/memory.ts'
 import type { Target } from '../target/target.ts'
@@ -38,7 +38,7 @@ export function readUnit(
   size: number,
   what: string,
 ): Uint8Array {
-  const va = mem === undefined ? NaN : space === 'physical' ? Number(at) : toVa(at, mem.wordSize)
+  const va = mem === undefined ? NaN : space === 'physical' ? Number(at) : toUserVa(at, mem.wordSize)
   try {
     if (mem === undefined || Number.isNaN(va)) throw new FaultError(at, size, 'unmapped')
     return mem.read(va, size)

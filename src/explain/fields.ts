@@ -1,5 +1,6 @@
 /** Which member holds which end of a connection: bytes, byte order, names, and whose address it is. */
 
+import { toAddr } from '../base/addr.ts'
 import { ntohs } from '../base/u32.ts'
 import type { StructRef } from '../btf/ref.ts'
 import { in6_groups, ipv4_text, ipv6_text } from '../helpers/inet-address.ts'
@@ -75,7 +76,7 @@ function readField(sk: StructRef, show: Shown, side: Side): Field {
   return {
     member: show.label,
     alias: show.alias,
-    at: BigInt.asUintN(64, BigInt(va)),
+    at: toAddr(va),
     bytes: [...raw].map((byte) => byte.toString(16).padStart(2, '0')).join(' '),
     order: show.what === 'host16' ? 'host' : 'network',
     value: valueOf(ref, va, show.what),

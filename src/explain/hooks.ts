@@ -1,6 +1,6 @@
 /** The LSM hooks on a socket's path, as their lists in memory have them, and whose they are. */
 
-import { toVa } from '../base/addr.ts'
+import { hex, toVa } from '../base/addr.ts'
 import { readStringAt, type Kernel } from '../helpers/kernel.ts'
 import { hlist_for_each } from '../structures/hlist.ts'
 import type { Target } from '../target/target.ts'
@@ -25,7 +25,7 @@ export function hookEntries(target: Target, hook: string): HookEntry[] {
     const pointer = toVa(entry.$int(`hook.${hook}`), target.wordSize)
     const symbol = target.symbols.lookup(pointer)
     return {
-      function: symbol === undefined ? `0x${BigInt.asUintN(64, BigInt(pointer)).toString(16)}` : symbol.name,
+      function: symbol === undefined ? `0x${hex(pointer)}` : symbol.name,
       module: symbol?.module ?? (symbol === undefined ? 'nobody' : 'kernel'),
       lsm: readStringAt(entry, 'lsm', 32) ?? '',
       at: entry.$addr,

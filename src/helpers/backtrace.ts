@@ -4,8 +4,7 @@
  */
 
 import { FaultError } from '../base/errors.ts'
-import type { Va } from '../base/addr.ts'
-import { toVa } from '../base/addr.ts'
+import { hex, toVa, type Va } from '../base/addr.ts'
 import type { SymbolHit } from '../symbols/symbol.ts'
 import { findSymbolVa } from './kernel.ts'
 import { ORC_REG_BP, ORC_REG_PREV_SP, ORC_REG_SP, ORC_REG_UNDEFINED, OrcTables } from './orc.ts'
@@ -536,4 +535,4 @@ const CALL_ALIASES: Readonly<Record<string, string>> = {
   __cond_resched: 'schedule',
 }
 
-const hexOf = (va: Va): string => BigInt.asUintN(64, BigInt(Number.isNaN(va) ? 0 : va)).toString(16)
+const hexOf = (va: Va): string => hex(Number.isNaN(va) ? 0 : va)

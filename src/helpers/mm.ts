@@ -1,6 +1,6 @@
 /** Address spaces: the VMAs of a `struct mm_struct`, in the maple tree or the list of older kernels. */
 
-import { toVa, type Va } from '../base/addr.ts'
+import { toUserVa, toVa, type Va } from '../base/addr.ts'
 import { ValidationError } from '../base/errors.ts'
 import type { StructRef } from '../btf/ref.ts'
 import { mt_for_each, mt_load } from '../structures/maple_tree.ts'
@@ -52,7 +52,7 @@ function vmaAt(mm: StructRef, entry: bigint): StructRef {
 /** What a VMA covers, `end` exclusive. */
 export function vma_range(vma: StructRef): { start: Va; end: Va } {
   const { wordSize } = vma.$mem
-  return { start: toVa(vma.$int('vm_start'), wordSize), end: toVa(vma.$int('vm_end'), wordSize) }
+  return { start: toUserVa(vma.$int('vm_start'), wordSize), end: toUserVa(vma.$int('vm_end'), wordSize) }
 }
 
 /** `VM_*` flags. */

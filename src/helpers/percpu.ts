@@ -1,6 +1,6 @@
 /** CPUs and their per-CPU areas: which ones there are, and where a per-CPU variable of each lies. */
 
-import { toVa, type Va } from '../base/addr.ts'
+import { toAddr, toVa, type Va } from '../base/addr.ts'
 import { findSymbolVa, symbolVa, type Kernel } from './kernel.ts'
 
 /** NR_CPUS is never more; a larger mask is damage. */
@@ -48,12 +48,20 @@ export function find_per_cpu(kernel: Kernel, symbol: string, cpu: number): Va | 
   return at === undefined ? undefined : at + per_cpu_offset(kernel, cpu)
 }
 
+/**
+ * Where a `__percpu` pointer leads on one CPU. It is a difference of addresses, so the sum wraps as C's does.
+ * @see include/linux/percpu-defs.h:per_cpu_ptr
+ */
+export function per_cpu_ptr(kernel: Kernel, pointer: bigint, cpu: number): Va {
+  return toVa(pointer + toAddr(per_cpu_offset(kernel, cpu)), kernel.mem.wordSize)
+}
+
 /** The sum of a `struct percpu_counter`, its CPUs' parts included. @see lib/percpu_counter.c:__percpu_counter_sum */
 export function percpu_counter_sum(kernel: Kernel, counter: Va): bigint {
   const { types, mem } = kernel
   let sum = BigInt.asIntN(64, mem.u64(counter + types.offsetof('percpu_counter', 'count')))
   if (!types.has('percpu_counter', 'counters')) return sum
-  const parts = toVa(mem.word(counter + types.offsetof('percpu_counter', 'counters')), mem.wordSize)
-  for (const cpu of online_cpus(kernel)) sum += BigInt(mem.u32(parts + per_cpu_offset(kernel, cpu)) | 0)
+  const parts = mem.word(counter + types.offsetof('percpu_counter', 'counters'))
+  for (const cpu of online_cpus(kernel)) sum += BigInt(mem.u32(per_cpu_ptr(kernel, parts, cpu)) | 0)
   return sum
 }

@@ -1,11 +1,11 @@
 /** SLUB's caches: what each holds, its slabs on the CPUs and nodes, and which objects of a slab are free. */
 
-import { toVa, type Va } from '../base/addr.ts'
+import { toAddr, toVa, type Va } from '../base/addr.ts'
 import type { StructRef } from '../btf/ref.ts'
 import { list_for_each, list_for_each_entry } from '../structures/list.ts'
 import { findSymbolVa, readStringAt, refAt, symbolVa, type Kernel } from './kernel.ts'
 import { PAGE_SIZE, page_to_pfn } from './page.ts'
-import { cpu_count, per_cpu_offset } from './percpu.ts'
+import { cpu_count, per_cpu_ptr } from './percpu.ts'
 
 /** A kernel whose direct map is known: pages have addresses. */
 export interface MappedKernel extends Kernel {
@@ -74,9 +74,9 @@ export interface CpuSlab {
 
 /** @param cache `struct kmem_cache *` @see mm/slub.c:___slab_alloc */
 export function* cpu_slabs(kernel: Kernel, cache: StructRef): Generator<CpuSlab> {
-  const base = toVa(cache.$int('cpu_slab'), kernel.mem.wordSize)
+  const base = cache.$int('cpu_slab')
   for (let cpu = 0; cpu < cpu_count(kernel); cpu++) {
-    const at = base + per_cpu_offset(kernel, cpu)
+    const at = per_cpu_ptr(kernel, base, cpu)
     const area = refAt(kernel, 'kmem_cache_cpu', at)
     const member = area.$has('slab') ? 'slab' : 'page'
     const va = toVa(area.$int(member), kernel.mem.wordSize)
@@ -183,7 +183,7 @@ export function free_list(cache: StructRef, first: Va, limit: number): Va[] {
     found.push(at)
     const where = at + offset
     const word = mem.word(where)
-    const plain = random === undefined ? word : word ^ random ^ swab(BigInt.asUintN(64, BigInt(where)))
+    const plain = random === undefined ? word : word ^ random ^ swab(toAddr(where))
     at = toVa(BigInt.asUintN(mem.wordSize * 8, plain), mem.wordSize)
   }
   return found
@@ -220,7 +220,7 @@ export function slab_row(kernel: MappedKernel, slab: StructRef, taken: readonly 
   const memory = slab_address(kernel, slab)
   return {
     slab: slab.$addr,
-    memory: BigInt.asUintN(kernel.mem.wordSize * 8, BigInt(memory)),
+    memory: toAddr(memory),
     node: node_of_pfn(kernel, pfn),
     total: objects_of(slab),
     allocated: inuse_of(slab) - taken.length,
@@ -249,7 +249,7 @@ export function* slab_objects(
   const taken = new Set(owner?.free)
   for (let i = 0; i < total; i++) {
     const va = start + i * size
-    const object = BigInt.asUintN(kernel.mem.wordSize * 8, BigInt(va))
+    const object = toAddr(va)
     const allocated = !free.has(va) && !taken.has(va)
     if (!allocated && owner !== undefined) yield { object, allocated, cpu: owner.cpu }
     else yield { object, allocated }

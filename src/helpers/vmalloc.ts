@@ -1,6 +1,6 @@
 /** The areas of the kernel's vmalloc space. */
 
-import type { Va } from '../base/addr.ts'
+import { toAddr, type Va } from '../base/addr.ts'
 import type { StructRef } from '../btf/ref.ts'
 import { list_for_each_entry } from '../structures/list.ts'
 import { symbolVa, type Kernel } from './kernel.ts'
@@ -31,7 +31,7 @@ function vmapRow(area: StructRef, vm: StructRef): VmapRow {
 
 /** The area an address lies in. */
 export function find_vmap_area(kernel: Kernel, va: Va): VmapRow | undefined {
-  const at = BigInt.asUintN(kernel.mem.wordSize * 8, BigInt(va))
+  const at = toAddr(va)
   for (const row of vmap_areas(kernel)) if (at >= row.start && at < row.end) return row
   return undefined
 }

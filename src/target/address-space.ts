@@ -1,6 +1,7 @@
 /** How a kernel lays out its own addresses, and the translation that follows: page tables first, arithmetic where they are missing. */
 
-import { toVa, type Va } from '../base/addr.ts'
+import { addr, toVa, type Va } from '../base/addr.ts'
+import { openWindows, WINDOW } from '../base/windows.ts'
 import { DumpError, type FaultReason } from '../base/errors.ts'
 import type { PhysicalMemory } from '../memory/memory.ts'
 import type { Vmcoreinfo } from '../vmcore/vmcoreinfo.ts'
@@ -10,10 +11,16 @@ import type { Translator } from './virtual-memory.ts'
 /** `__START_KERNEL_map`: where x86-64 maps the kernel image. */
 export const START_KERNEL_MAP = -0x8000_0000
 const PAGE = 4096
-/** The direct map of four-level tables spans 64 TiB. */
+/** The direct map of four-level tables spans 64 TiB; that of five-level ones is looked at no further than its windows. */
 const DIRECT_MAP_SIZE = 2 ** 46
 /** Where it begins unless KASLR moved it. @see Documentation/x86/x86_64/mm.rst */
 const DIRECT_MAP = -0x7780 * 2 ** 32
+/** The regions of a kernel with five levels, where KASLR left them. @see Documentation/x86/x86_64/mm.rst */
+const FAR_DIRECT_MAP = 0xff11n << 48n
+const FAR_VMALLOC = 0xffa0n << 48n
+const FAR_VMEMMAP = 0xffd4n << 48n
+/** `VMALLOC_SIZE_TB_L5` */
+const FAR_VMALLOC_SIZE = 12800n << 40n
 /** The user/kernel splits an i386 kernel can be configured with. @see arch/x86/Kconfig:PAGE_OFFSET */
 const I386_SPLITS = [0xc0000000, 0xb0000000, 0x80000000, 0x78000000, 0x40000000]
 /** Low memory an i386 kernel maps directly at most, from its split. */
@@ -22,7 +29,7 @@ const I386_LOWMEM_END = 2 ** 32 - 128 * 2 ** 20
 /**
  * The kernel's address space of one memory.
  *
- * @remarks Five-level tables are refused: their kernel addresses need 56 bits, more than a number holds exactly.
+ * @remarks With five levels the regions that need more than 48 bits get numbers by {@link KernelSpace.openRegions}.
  */
 export class KernelSpace implements Translator {
   readonly wordSize: 4 | 8
@@ -30,13 +37,14 @@ export class KernelSpace implements Translator {
   readonly table: PageTable
   /** physical address of the image minus its link address; 0 on i386 */
   readonly physBase: number
+  readonly #path: string
   readonly #phys: PhysicalMemory
   readonly #smeMask: number
   readonly #imageSize: number
   #pageOffset: Va | undefined
   #pageOffsetOf: (() => Va | undefined) | undefined
 
-  /** @throws DumpError BAD_FORMAT when VMCOREINFO does not name the top page table, BAD_VERSION with five levels */
+  /** @throws DumpError BAD_FORMAT when VMCOREINFO does not name the top page table */
   constructor(path: string, phys: PhysicalMemory, info: Vmcoreinfo) {
     const root =
       info.symbol('swapper_pg_dir') ?? info.symbol('init_top_pgt') ?? info.symbol('init_level4_pgt')
@@ -47,18 +55,49 @@ export class KernelSpace implements Translator {
     this.#smeMask = info.number('sme_mask') ?? 0
     this.#imageSize = info.number('KERNEL_IMAGE_SIZE') ?? 0x2000_0000
     this.physBase = this.wordSize === 8 ? (info.number('phys_base') ?? 0) : 0
-    if (info.number('pgtable_l5_enabled') === 1)
-      throw new DumpError('BAD_VERSION', path, -1, 'a kernel with five-level page tables is not supported')
+    this.#path = path
     const rootVa = toVa(root, this.wordSize)
     if (this.wordSize === 4) this.#pageOffset = I386_SPLITS.find((split) => rootVa >= split) ?? 0
     const rootPhys = this.#arithmetic(rootVa) ?? 0
-    this.mode = this.wordSize === 8 ? 'x86_64' : this.#mode32(info, rootPhys, rootVa)
+    const wide = info.number('pgtable_l5_enabled') === 1 ? 'x86_64-la57' : 'x86_64'
+    this.mode = this.wordSize === 8 ? wide : this.#mode32(info, rootPhys, rootVa)
     this.table = new PageTable(phys, rootPhys, this.mode, this.#smeMask)
   }
 
   /** Say where the value of `page_offset_base` comes from; asked when it is first needed. */
   setPageOffset(of: () => Va | undefined): void {
     this.#pageOffsetOf = of
+  }
+
+  /**
+   * With five levels: let the direct map, vmalloc's and vmemmap's areas have numbers, before any is read.
+   *
+   * @param base the value of `page_offset_base`, `vmalloc_base`, `vmemmap_base`; undefined where the kernel has none
+   * @param physEnd where physical memory ends
+   * @throws DumpError BAD_VERSION when too many such kernels are open at once
+   */
+  openRegions(base: (name: string) => bigint | undefined, physEnd: number): void {
+    if (this.mode !== 'x86_64-la57') return
+    const direct = base('page_offset_base') ?? FAR_DIRECT_MAP
+    const vmalloc = base('vmalloc_base') ?? FAR_VMALLOC
+    const vmemmap = base('vmemmap_base') ?? FAR_VMEMMAP
+    const regions: [bigint, number][] = [
+      [direct, physEnd],
+      // Allocations begin at its start, per-CPU areas at its end.
+      [vmalloc, WINDOW],
+      [vmalloc + FAR_VMALLOC_SIZE - BigInt(WINDOW), WINDOW],
+      // 64 bytes for each page
+      [vmemmap, physEnd / 64],
+    ]
+    for (const [from, bytes] of regions)
+      if (!openWindows(BigInt.asIntN(64, from), bytes))
+        throw new DumpError(
+          'BAD_VERSION',
+          this.#path,
+          -1,
+          'no numbers left for the regions of a kernel with five-level page tables',
+        )
+    this.#pageOffset = toVa(addr(direct))
   }
 
   /** Start of the direct map of physical memory. */

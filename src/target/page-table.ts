@@ -1,7 +1,7 @@
 /** x86 page tables read from physical memory: four and five levels, i386 with and without PAE. */
 
 import type { FaultReason } from '../base/errors.ts'
-import type { Va } from '../base/addr.ts'
+import { windowNumber, type Va } from '../base/addr.ts'
 import type { PhysicalMemory } from '../memory/memory.ts'
 
 export type PagingMode = 'x86_64' | 'x86_64-la57' | 'i386' | 'i386-pae'
@@ -62,6 +62,8 @@ const MODES: Readonly<Record<PagingMode, Mode>> = {
 
 const TWO_32 = 0x1_0000_0000
 const PAGE = 4096
+/** Beyond this an address needs five levels. */
+const FAR = 2 ** 47
 const PRESENT = 1
 const PSE = 1 << 7
 const PROTNONE = 1 << 8
@@ -104,9 +106,14 @@ export class PageTable {
   #translate(va: Va, seen: WalkEntry[] | undefined): number | FaultReason {
     const { levels, entrySize, limit } = this.#mode
     if (!(va < limit && va >= (entrySize === 8 && limit > TWO_32 ? -limit : 0))) return 'non-canonical'
+    const isFar = this.mode === 'x86_64-la57' && (va >= FAR || va < -FAR)
+    const window = isFar ? windowNumber(va) : 0
+    if (window >= 512 || window < -512) return 'non-canonical'
     let table = this.root
     for (const { name, shift, entries, leaf } of levels) {
-      const index = Math.floor(va / 2 ** shift) & (entries - 1)
+      // The number of an address beyond 47 bits tells only the lower ones: see base/windows.ts.
+      const upper = isFar && shift >= 39
+      const index = (upper ? farIndex(va, window, shift) : Math.floor(va / 2 ** shift)) & (entries - 1)
       const at = table + index * entrySize
       const page = this.#phys.page(Math.floor(at / PAGE))
       if (typeof page === 'string') return page
@@ -136,6 +143,11 @@ export class PageTable {
     const base = Math.floor(this.#physOf(low, high) / size) * size
     return base + (va - Math.floor(va / size) * size)
   }
+}
+
+/** Bits 39 to 47, or from 48 up, of an address in this window. */
+function farIndex(va: Va, window: number, shift: number): number {
+  return shift === 48 ? window >> 1 : (Math.floor(va / 2 ** shift) & 0xff) | ((window & 1) << 8)
 }
 
 function read32(page: Uint8Array, at: number): number {

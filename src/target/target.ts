@@ -3,8 +3,8 @@
  * read when first asked for.
  */
 
-import { toAddr, toVa, type Addr, type Va } from '../base/addr.ts'
-import { DumpError, LookupError, ValidationError } from '../base/errors.ts'
+import { toAddr, toUserVa, toVa, type Addr, type Va } from '../base/addr.ts'
+import { CoredrillError, DumpError, LookupError, ValidationError } from '../base/errors.ts'
 import type { StructRef } from '../btf/ref.ts'
 import { isStruct, strip, type Type } from '../btf/type.ts'
 import type { RefOf, Types } from '../btf/types.ts'
@@ -108,6 +108,8 @@ export class Target {
     this.space = new KernelSpace(container.path, this.phys, shared.vmcoreinfo)
     this.mem = new VirtualMemory(this.phys, this.space, this.space.wordSize)
     this.space.setPageOffset(() => this.#readBase('page_offset_base'))
+    if (this.space.mode === 'x86_64-la57')
+      this.space.openRegions((name) => this.#wordOf(name), (container.ranges.at(-1)?.endPfn ?? 1) * 4096)
   }
 
   get path(): string {
@@ -297,7 +299,7 @@ export class Target {
   readUser(task: StructRef, at: Addr | Va, size: number): Uint8Array {
     const memory = this.userMemory(task)
     if (memory === undefined) throw new ValidationError(task.$addr, 'a task with user memory', 'mm is NULL')
-    return memory.read(typeof at === 'bigint' ? toVa(at, this.wordSize) : at, size)
+    return memory.read(typeof at === 'bigint' ? toUserVa(at, this.wordSize) : at, size)
   }
 
   close(): void {
@@ -328,6 +330,17 @@ export class Target {
 
   /** The kernel's own symbols only: asking must not read the modules. */
   readonly #find = (name: string): Va | undefined => this.symbols.findKernel(name)?.va
+
+  /** The value of a kernel variable; undefined where there is none, or it cannot be read. */
+  #wordOf(symbol: string): bigint | undefined {
+    try {
+      const at = this.#find(symbol)
+      return at === undefined ? undefined : this.mem.word(at)
+    } catch (error) {
+      if (error instanceof CoredrillError) return undefined
+      throw error
+    }
+  }
 
   #readBase(symbol: string): Va | undefined {
     const at = this.#find(symbol)

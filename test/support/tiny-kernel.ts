@@ -3,14 +3,15 @@
  * user page. Made of bytes alone, so that it does not follow the simulator's mistakes.
  */
 
-import type { Va } from '../../src/base/addr.ts'
+import { toAddr, toVa, type Va } from '../../src/base/addr.ts'
+import { openWindows } from '../../src/base/windows.ts'
 import { Btf } from '../../src/btf/parse.ts'
 import { Types } from '../../src/btf/types.ts'
 import { loadLayout } from '../../src/layouts/layout.ts'
 import { encodeKallsyms, type SymbolEntry } from '../../src/symbols/encode.ts'
 import { PAGE } from './dump-images.ts'
 
-export type TinyMode = 'x86_64' | 'i386' | 'i386-pae'
+export type TinyMode = 'x86_64' | 'x86_64-la57' | 'i386' | 'i386-pae'
 
 export interface TinyOptions {
   /** leave these keys out of VMCOREINFO */
@@ -20,6 +21,9 @@ export interface TinyOptions {
 }
 
 const MEMORY = 32 << 20
+/** A direct map that needs five levels, and a user address that does; both reached through the same tables as others. */
+const FAR_DIRECT_MAP = 0xff11n << 48n
+export const FAR_USER = 0x00ab_0000_0040_0000n
 const IMAGE_SIZE = 8 << 20
 const AT = {
   schedule: 0x1000,
@@ -50,11 +54,15 @@ export class TinyKernel {
 
   constructor(mode: TinyMode, options: TinyOptions = {}) {
     this.mode = mode
-    const wide = mode === 'x86_64'
+    const wide = mode === 'x86_64' || mode === 'x86_64-la57'
     this.wordSize = wide ? 8 : 4
     this.imageVa = wide ? -0x7f00_0000 : 0xc140_0000
     this.physBase = wide ? 0x400000 : 0
     this.pageOffset = wide ? -0x7780 * 2 ** 32 : 0xc000_0000
+    if (mode === 'x86_64-la57') {
+      openWindows(BigInt.asIntN(64, FAR_DIRECT_MAP), MEMORY)
+      this.pageOffset = toVa(FAR_DIRECT_MAP)
+    }
     this.modulesVa = wide ? -0x4000_0000 : 0xf800_0000
     this.#btf = loadLayout(wide ? 'linux-6.1.192-x86_64' : 'linux-6.1.176-i386').btf
     this.types = new Types(Btf.parse(this.#btf, { pointerSize: this.wordSize }))
@@ -68,7 +76,11 @@ export class TinyKernel {
       `SYMBOL(swapper_pg_dir)=${this.#hex(this.imageVa + AT.tables)}`,
       ...kallsyms.map(({ name, va }) => `SYMBOL(${name})=${this.#hex(va)}`),
       ...(wide
-        ? [`NUMBER(phys_base)=${this.physBase}`, 'NUMBER(pgtable_l5_enabled)=0', 'KERNELOFFSET=0']
+        ? [
+            `NUMBER(phys_base)=${this.physBase}`,
+            `NUMBER(pgtable_l5_enabled)=${mode === 'x86_64-la57' ? 1 : 0}`,
+            'KERNELOFFSET=0',
+          ]
         : []),
       ...(mode === 'i386-pae' ? ['CONFIG_X86_PAE=y'] : []),
     ]
@@ -96,7 +108,7 @@ export class TinyKernel {
   }
 
   word(va: Va, value: number | bigint): void {
-    this.poke(va, this.#le(value, this.wordSize))
+    this.poke(va, this.#le(typeof value === 'number' ? toAddr(value) : value, this.wordSize))
   }
 
   u32(va: Va, value: number): void {
@@ -148,9 +160,15 @@ export class TinyKernel {
       for (let i = 0; i < 256; i++) this.#entry(b, i, 0x1000000 + i * PAGE + 3)
       return
     }
-    this.#entry(root, 273, a + 3)
+    const five = this.mode === 'x86_64-la57'
+    const [low, high] = five ? [root + 6 * PAGE, root + 7 * PAGE] : [root, root]
+    if (five) {
+      this.#entry(root, 273, low + 3)
+      this.#entry(root, 511, high + 3)
+    }
+    this.#entry(low, five ? 0 : 273, a + 3)
     this.#entry(a, 0, 0 + leaf)
-    this.#entry(root, 511, b + 3)
+    this.#entry(high, 511, b + 3)
     this.#entry(b, 510, c + 3)
     for (let i = 0; i < IMAGE_SIZE / (2 << 20); i++)
       this.#entry(c, 8 + i, this.imagePhys + i * (2 << 20) + leaf)
@@ -159,8 +177,11 @@ export class TinyKernel {
     for (let i = 0; i < 256; i++) this.#entry(e, i, 0x1000000 + i * PAGE + 3)
     // user: 0x400000 -> physical 0x1900000
     const user = root + 8 * PAGE
-    for (let i = 0; i < 3; i++) this.#entry(user + i * PAGE, i === 2 ? 2 : 0, user + (i + 1) * PAGE + 7)
-    this.#entry(user + 3 * PAGE, 0, 0x1900000 + 7)
+    const last = five ? 4 : 3
+    for (let i = 0; i < last; i++)
+      this.#entry(user + i * PAGE, i === last - 1 ? 2 : 0, user + (i + 1) * PAGE + 7)
+    if (five) this.#entry(user, Number(FAR_USER >> 48n), user + PAGE + 7)
+    this.#entry(user + last * PAGE, 0, 0x1900000 + 7)
   }
 
   #contents(options: TinyOptions): void {

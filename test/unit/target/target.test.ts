@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { toAddr } from '../../../src/base/addr.ts'
+import { addr, hex, toAddr, toUserVa, toVa } from '../../../src/base/addr.ts'
 import type { CoredrillError } from '../../../src/base/errors.ts'
 import { openTarget, type Target } from '../../../src/target/target.ts'
 import { writeCdump } from '../../../src/vmcore/cdump/write.ts'
 import { elfImage, kdumpImage, vmcoreinfoNote } from '../../support/dump-images.ts'
-import { TinyKernel, type TinyMode, type TinyOptions } from '../../support/tiny-kernel.ts'
+import { FAR_USER, TinyKernel, type TinyMode, type TinyOptions } from '../../support/tiny-kernel.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'target-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -32,19 +32,21 @@ async function codeOf(promise: Promise<unknown>): Promise<string> {
   )
 }
 
-describe.each(['x86_64', 'i386', 'i386-pae'] as const)('a %s kernel', (mode) => {
+describe.each(['x86_64', 'x86_64-la57', 'i386', 'i386-pae'] as const)('a %s kernel', (mode) => {
   let target: Target
   beforeAll(async () => {
     target = await openElf(mode)
   })
 
-  test('opening reads no page, but for one that tells PAE from its absence', () => {
-    expect(target.container.stats.pagesRead).toBe(mode === 'i386' ? 1 : 0)
+  test('opening reads no page, but for what tells PAE from its absence, and where five levels put their regions', () => {
+    const { pagesRead } = target.container.stats
+    if (mode === 'x86_64-la57') expect(pagesRead).toBeLessThan(16)
+    else expect(pagesRead).toBe(mode === 'i386' ? 1 : 0)
   })
 
   test('its paging mode is found', () => {
     expect(target.space.mode).toBe(mode)
-    expect(target.wordSize).toBe(mode === 'x86_64' ? 8 : 4)
+    expect(target.wordSize).toBe(mode.startsWith('x86_64') ? 8 : 4)
   })
 
   test('a symbol is found by name, and by an address inside it', () => {
@@ -98,7 +100,7 @@ describe.each(['x86_64', 'i386', 'i386-pae'] as const)('a %s kernel', (mode) => 
   })
 
   test('memory that is not mapped faults', () => {
-    const nowhere = mode === 'x86_64' ? -0x1000_0000 : 0x1000
+    const nowhere = mode.startsWith('x86_64') ? -0x1000_0000 : 0x1000
     expect(() => target.mem.u8(nowhere)).toThrow(
       expect.objectContaining({ code: 'FAULT', reason: 'unmapped' }),
     )
@@ -162,19 +164,54 @@ describe('a 64-bit kernel', () => {
   })
 })
 
+describe('a kernel with five-level page tables', () => {
+  test('the direct map, a gigabyte leaf, is read at its own address', async () => {
+    const target = await openElf('x86_64-la57')
+    expect(toAddr(target.pageOffset)).toBe(0xff11_0000_0000_0000n)
+    const at = toVa(0xff11_0000_0190_0005n)
+    expect(target.read(addr(0xff11_0000_0190_0005n), 4)).toEqual(Uint8Array.from(Buffer.from('page')))
+    expect(target.virtToPhys(at)).toBe(0x1900005)
+    expect(toAddr(at)).toBe(0xff11_0000_0190_0005n)
+    expect(hex(at)).toBe('ff11000001900005')
+    const walk = target.walk(at)
+    expect(walk).toMatchObject({ phys: 0x1900005, pageSize: 2 ** 30 })
+    expect(walk.entries.map((e) => e.level)).toEqual(['PGD', 'P4D', 'PUD'])
+  })
+
+  test('its tables left out: the direct map is read by arithmetic', async () => {
+    const kernel = new TinyKernel('x86_64-la57')
+    const path = join(folder, 'no-five-tables')
+    const tables = Math.floor(kernel.phys(kernel.imageVa + 0x600000) / 4096)
+    const excluded = new Set(Array.from({ length: 13 }, (_, i) => tables + i))
+    writeFileSync(path, kdumpImage(kernel.pages, { excluded, notes: vmcoreinfoNote(kernel.vmcoreinfo) }))
+    const target = await openTarget(path)
+    expect(target.mem.u8(toVa(0xff11_0000_0190_0000n))).toBe('u'.charCodeAt(0))
+  })
+
+  test('user memory below and beyond 47 bits', async () => {
+    const target = await openElf('x86_64-la57')
+    const task = target.ref('task_struct', target.symVa('second_task'))
+    expect(Buffer.from(target.readUser(task, 0x400000, 9)).toString()).toBe('user page')
+    expect(Buffer.from(target.readUser(task, addr(FAR_USER), 9)).toString()).toBe('user page')
+    const levels = target.userMemory(task)?.table.walk(toUserVa(FAR_USER + 4n))
+    expect(levels).toMatchObject({ phys: 0x1900004 })
+    expect(levels?.entries.map((e) => e.level)).toEqual(['PGD', 'P4D', 'PUD', 'PMD', 'PTE'])
+  })
+
+  test('what lies in no region has no number, and reading it faults', async () => {
+    const target = await openElf('x86_64-la57')
+    expect(toVa(0xff55_0000_0000_0000n)).toBeNaN()
+    expect(() => target.read(addr(0xff55_0000_0000_0000n), 1)).toThrow(
+      expect.objectContaining({ code: 'FAULT', reason: 'non-canonical' }),
+    )
+  })
+})
+
 describe('what is no target', () => {
   test('a dump without any VMCOREINFO', async () => {
     const path = join(folder, 'bare')
     writeFileSync(path, elfImage([{ paddr: 0, bytes: new Uint8Array(4096) }]))
     expect(await codeOf(openTarget(path))).toBe('BAD_FORMAT')
-  })
-
-  test('a kernel with five-level page tables: its addresses would not be exact', async () => {
-    const kernel = new TinyKernel('x86_64')
-    const path = join(folder, 'la57')
-    const info = kernel.vmcoreinfo.replace('pgtable_l5_enabled)=0', 'pgtable_l5_enabled)=1')
-    writeFileSync(path, elfImage(segments(kernel), { notes: vmcoreinfoNote(info) }))
-    expect(await codeOf(openTarget(path))).toBe('BAD_VERSION')
   })
 
   test('a vmcore has no snapshots', async () => {
