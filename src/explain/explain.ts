@@ -1,6 +1,6 @@
 /** Put the facts about one sock together: the way to it, its ends, its birth, its hooks. */
 
-import { hex } from '../base/addr.ts'
+import { hex, toAddr } from '../base/addr.ts'
 import { FaultError, LookupError, ValidationError } from '../base/errors.ts'
 import type { StructRef } from '../btf/ref.ts'
 import { for_each_socket, inet_addresses, inet_end_text, skb_queue_bytes, sock_common, sock_kind, tcp_state_name, unix_names, family_name, sock_type_name, AF_INET, AF_INET6, AF_UNIX, AF_NETLINK, AF_PACKET, type InetAddresses } from '../helpers/sock.ts' // prettier-ignore
@@ -199,7 +199,7 @@ function moreEvidence(sk: StructRef, kind: SockKindName): Evidence[] {
   if (kind !== 'connection' && kind !== 'request' && kind !== 'timewait') return []
   const skc = sock_common(sk)
   const hashed = skc.$int('skc_node.pprev') !== 0n
-  const at = BigInt.asUintN(64, BigInt(skc.$vaOf('skc_hash')))
+  const at = toAddr(skc.$vaOf('skc_hash'))
   if (!hashed) return [{ fact: 'it is in no hash table: no packet finds it', at }]
   const fact =
     'it is hashed by (skc_rcv_saddr, skc_num, skc_daddr, skc_dport) = (own address, own port, peer address, peer port): an arriving packet is looked up with its destination as the first pair and its source as the second'

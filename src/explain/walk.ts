@@ -1,6 +1,6 @@
 /** The way from a descriptor to the sock, each step with the address it was read from and the C rule that allows it. */
 
-import { toVa } from '../base/addr.ts'
+import { toAddr, toVa } from '../base/addr.ts'
 import { LookupError } from '../base/errors.ts'
 import type { StructRef } from '../btf/ref.ts'
 import { fget, file_dentry, file_inode, S_ISSOCK } from '../helpers/fs.ts'
@@ -19,7 +19,7 @@ const step = (ref: StructRef, member: string, rule: string): Step => ({
   struct: `struct ${ref.$type.name}`,
   address: ref.$addr,
   member,
-  at: BigInt.asUintN(64, BigInt(ref.$vaOf(member))),
+  at: toAddr(ref.$vaOf(member)),
   value: ref.$int(member),
   rule,
 })
@@ -51,7 +51,7 @@ function descriptorSteps(task: StructRef, fd: number): Step[] {
       struct: 'struct fdtable',
       address: fdt.$addr,
       member: `fd[${fd}]`,
-      at: BigInt.asUintN(64, BigInt(slot)),
+      at: toAddr(slot),
       value: task.$mem.word(slot),
       rule: `slot ${fd} of ${fdt.$int('max_fds')}: the open file`,
     },
