@@ -3,11 +3,12 @@
  * (`ip_rcv`, as loopback delivers) and in lists (`ip_list_rcv`, as a NAPI driver does).
  *
  * @see net/ipv4/ip_input.c
- * @remarks no early demultiplexing: the socket is always found by the protocol's own look-up
+ * @remarks early demultiplexing for UDP alone: a TCP segment's sock is found by the protocol's own look-up
  */
 
 import { ntohs } from '../../../base/u32.ts'
 import type { dst_entry, net, net_device, packet_type, sk_buff, sock } from '../../../btf/vmlinux.ts'
+import { IPPROTO_UDP } from '../../../abi/in.ts'
 import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, PACKET_OTHERHOST } from '../../../abi/if.ts'
 import { kfunc } from '../../kfunc.ts'
 import type { Kernel } from '../../kernel.ts'
@@ -27,6 +28,7 @@ import { ip_fast_csum } from './checksum.ts'
 import { ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, icmp_send } from './icmp.ts'
 import { inet_proto } from './protocol.ts'
 import { ip_route_input_noref } from './route.ts'
+import { udp_v4_early_demux } from './udp/lookup.ts'
 
 const NET_RX_SUCCESS = 0
 const NET_RX_DROP = 1
@@ -79,8 +81,10 @@ const ip_rcv_finish = kfunc(
 
 /** Route the packet unless it has a route already (loopback's does). @returns false when it was dropped */
 function ip_rcv_finish_core(k: Kernel, skb: sk_buff): boolean {
-  if (skb_dst(k, skb) !== null) return true
   const iph = ip_hdr(k, skb)
+  const early = skb_dst(k, skb) === null && skb.sk === null && init_net(k).ipv4.sysctl_ip_early_demux !== 0
+  if (early && iph.protocol === IPPROTO_UDP) udp_v4_early_demux(k, skb)
+  if (skb_dst(k, skb) !== null) return true
   const error = ip_route_input_noref(k, skb, iph.daddr, iph.saddr, iph.tos, skb.dev as net_device)
   if (error !== 0) kfree_skb(k, skb)
   return error === 0

@@ -50,6 +50,14 @@ export const __sk_mem_schedule = kfunc(
   },
 )
 
+/** @param amount pages @see net/core/sock.c:__sk_mem_reduce_allocated */
+export const __sk_mem_reduce_allocated = kfunc(
+  FILE,
+  function __sk_mem_reduce_allocated(k, sk: sock, amount: number): void {
+    memoryAllocatedAdd(k, sk, -amount)
+  },
+)
+
 /** Give whole pages back. @see net/core/sock.c:__sk_mem_reclaim */
 export const __sk_mem_reclaim = kfunc(FILE, function __sk_mem_reclaim(k, sk: sock, amount: number): void {
   const pages = Math.floor(amount / PAGE_SIZE)

@@ -325,6 +325,7 @@ type Message = (
   msg: msghdr,
   size: number,
   flags?: number,
+  addrlen?: { len: number },
 ) => Generator<unknown, number> | number
 
 /** @see net/ipv4/af_inet.c:inet_sendmsg */
@@ -349,7 +350,10 @@ export const inet_recvmsg = kfunc(
     flags: number,
   ): Generator<unknown, number> {
     const sk = deref(sock.sk)
-    return yield* sleepable(k.indirect<Message>(sk_prot(sk).recvmsg)(k, sk, msg, size, flags))
+    const addrlen = { len: 0 }
+    const got = yield* sleepable(k.indirect<Message>(sk_prot(sk).recvmsg)(k, sk, msg, size, flags, addrlen))
+    if (got >= 0) msg.msg_namelen = addrlen.len
+    return got
   },
 )
 

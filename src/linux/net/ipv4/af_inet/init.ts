@@ -12,6 +12,8 @@ import { sock_common_getsockopt, sock_common_setsockopt, sock_no_socketpair } fr
 import { sock_register } from '../../socket.ts'
 import { fillOps, registerTcp, tcp_init } from '../tcp_ipv4/tables.ts'
 import { tcp_poll } from '../tcp.ts'
+import { icmp_init } from '../icmp.ts'
+import { addUdpProtosw, registerUdp, udp_init } from '../udp/init.ts'
 import {
   inet_accept,
   inet_bind,
@@ -70,10 +72,11 @@ export function net_sock_init(k: Kernel): void {
 
 /**
  * @see net/ipv4/af_inet.c:inet_init
- * @remarks UDP, ICMP and raw sockets add themselves
+ * @remarks raw sockets are not simulated
  */
 export const inet_init = kfunc('net/ipv4/af_inet.c', function inet_init(k): number {
   registerTcp(k)
+  registerUdp(k)
   const family = k.global('inet_family_ops', 'net_proto_family')
   family.family = PF_INET
   family.create = k.text(inet_create)
@@ -87,6 +90,9 @@ export const inet_init = kfunc('net/ipv4/af_inet.c', function inet_init(k): numb
     ops: k.global('inet_stream_ops', 'proto_ops'),
     flags: INET_PROTOSW_PERMANENT | INET_PROTOSW_ICSK,
   })
+  addUdpProtosw(k)
   tcp_init(k)
+  udp_init(k)
+  icmp_init(k)
   return 0
 })

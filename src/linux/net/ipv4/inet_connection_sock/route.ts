@@ -15,7 +15,14 @@ const LOOPBACK_IFINDEX = 1
  * Leave in `cork.fl` what a route was asked for and what came of it: device and source address.
  * @see include/net/flow.h:flowi4_init_output
  */
-function rememberFlow(k: Kernel, sk: sock, route: Route, daddr: number, dport: number, sport: number): void {
+export function rememberFlow(
+  k: Kernel,
+  sk: sock,
+  route: Route,
+  daddr: number,
+  dport: number,
+  sport: number,
+): void {
   const { fl } = inet_sk(k, sk).cork
   const { ip4 } = fl.u
   const { __fl_common } = ip4
