@@ -2,19 +2,36 @@
 
 export const PAGE_SHIFT = 12
 export const PAGE_SIZE = 4096
-/** Kernel stacks: include/asm/page_64_types.h, without KASAN. */
-export const THREAD_SIZE = 16384
+/** Bytes of a kernel stack: include/asm/page_64_types.h without KASAN, page_32_types.h. */
+export const THREAD_SIZE = (wordSize: 4 | 8): number => (wordSize === 8 ? 16384 : 8192)
 export const MAX_ORDER = 11
+/** End of user space: with four-level tables, and with the usual split of 32 bits. */
+export const TASK_SIZE_MAX = (wordSize: 4 | 8): number => (wordSize === 8 ? 0x7fff_ffff_f000 : 0xc000_0000)
 
 /** Bits of `page.flags`. */
 export const PG_reserved = 12
 export const PG_slab = 9
 export const PG_head = 16
-/** Zone of a page: bits 56 and 57 of `page.flags` (ZONES_PGSHIFT), counted from DMA. */
-export const ZONES_PGSHIFT = 56n
-export const ZONE_DMA = 0
-export const ZONE_DMA32 = 1
-export const ZONE_NORMAL = 2
+/** Zone of a page: two bits of `page.flags`, counted from DMA. */
+export const ZONES_PGSHIFT = (wordSize: 4 | 8): bigint => (wordSize === 8 ? 56n : 30n)
+
+/** A zone by name, and the first frame behind it. */
+export type ZoneLimit = readonly [name: string, endPfn: number]
+/** 16 MiB, 4 GiB, the rest. */
+const ZONES_64: readonly ZoneLimit[] = [
+  ['DMA', 4096],
+  ['DMA32', 1 << 20],
+  ['Normal', Infinity],
+]
+/** The zones of a machine. @param endLow frame behind what 32 bits map directly */
+export const zonesOf = (wordSize: 4 | 8, endLow: number): readonly ZoneLimit[] =>
+  wordSize === 8
+    ? ZONES_64
+    : [
+        ['DMA', 4096],
+        ['Normal', endLow],
+        ['HighMem', Infinity],
+      ]
 /** Tail pages point at their head with bit 0 set. */
 export const COMPOUND_TAIL = 1
 

@@ -2,8 +2,8 @@
  * Typed references: a place in memory together with the C type that lies there. Each struct has one class
  * whose getters and setters are closures made once from BTF, so reading `sk.sk_rcvbuf` costs what the load does.
  *
- * What a member reads as: integers up to 32 bits, enums and bit-fields are `number`; `long` and 64-bit integers
- * are `bigint`; a pointer to a struct is a reference or `null`, any other pointer a `bigint` address; a nested
+ * What a member reads as: integers up to 32 bits, enums and bit-fields are `number`; 64-bit integers, `long` and
+ * `size_t` of either word size are `bigint`; a pointer to a struct is a reference or `null`, any other pointer a `bigint` address; a nested
  * struct is a reference into the same bytes; an array is an {@link ArrayRef}.
  */
 
@@ -314,7 +314,7 @@ export function accessor(types: Types, place: Place): Accessor {
     case 'int':
     case 'enum':
     case 'float': {
-      const wide = type.kind === 'int' && (type.size === 8 || /\blong\b/.test(type.name))
+      const wide = type.kind === 'int' && (type.size === 8 || isWord(place.type, type.name))
       const signed = type.kind === 'int' ? type.signed : type.kind === 'enum' && isSignedEnum(type)
       if (place.bitSize > 0) return bitField(place, signed, type.kind === 'float' ? 4 : type.size)
       return integer(offset, type.size, signed, wide || type.size === 8)
@@ -342,6 +342,27 @@ export function accessor(types: Types, place: Place): Accessor {
         },
       }
   }
+}
+
+/** Typedefs of the machine's word, which on 32 bits stand for `int`. */
+const WORDS = /^(__kernel_)?(s?size_t|ptrdiff_t|u?long_t)$|^uintptr_t$/
+
+/**
+ * Is it `long`, or `size_t` and the like? Those read as bigints whatever the word size, so that code which uses them
+ * is the same for both.
+ * @param plain the name of the type behind all typedefs
+ */
+function isWord(type: Type, plain: string): boolean {
+  if (/\blong\b/.test(plain)) return true
+  let t = type
+  for (let hops = 0; hops < 16; hops++) {
+    if (t.kind === 'typedef') {
+      if (WORDS.test(t.name)) return true
+      t = t.target
+    } else if (t.kind === 'const' || t.kind === 'volatile' || t.kind === 'restrict') t = t.target
+    else return false
+  }
+  return false
 }
 
 function isSignedEnum(type: Type): boolean {

@@ -10,6 +10,7 @@ import { PAGE_SIZE } from '../abi/page.ts'
 import { bannerOf } from './arch/x86/kernel/image.ts'
 import * as image from './arch/x86/kernel/image.ts'
 import { write_orc } from './arch/x86/kernel/orc.ts'
+import { task_pt_regs } from './arch/x86/kernel/stack.ts'
 import { symbolsOf, textSizes } from './arch/x86/kernel/text.ts'
 import { start_kernel } from './init/main.ts'
 import { crash_save_vmcoreinfo_init } from './kernel/crash_core.ts'
@@ -50,18 +51,19 @@ export function createKernel(options: BootOptions): Kernel {
   for (const { name, address } of layoutSymbols) if (!symbols.has(name)) symbols.set(name, address as Addr)
 
   const mem = new GuestMemory(options.memoryBytes, profile.wordSize)
-  const physical = image.layOutPhysical(mem, symbols, options.cpus)
-  image.addWindows(mem, physical, symbols)
   const types = new Types(Btf.parse(layout.btf, { pointerSize: profile.wordSize, name: profile.layout }))
+  const place = image.addressLayout(profile.wordSize)
+  const physical = place.layOutPhysical(mem, symbols, options.cpus, profile.pae, types.sizeof('page'))
+  place.addWindows(mem, physical, symbols)
   mem.journal.enabled = false
   const k = new Kernel({ profile, mem, types, symbols, seed: options.seed, cpus: options.cpus })
   k.clock.bootWallNs = options.wallNs
   for (const { address, size } of layoutSymbols) textSizes(k).set(toVa(address), size)
 
-  image.writeBases(k, physical)
+  place.writeBases(k, physical)
   bootThreads(k)
   let next = LOW_MEMORY / 2
-  image.writePageTables(k, physical, () => (next += PAGE_SIZE) - PAGE_SIZE)
+  place.writePageTables(k, physical, () => (next += PAGE_SIZE) - PAGE_SIZE)
   free_boot_range(k, LOW_MEMORY / PAGE_SIZE, physical.loadPhys / PAGE_SIZE)
   free_boot_range(k, physical.freePfn, physical.endPfn)
   image.writeIdentity(k, options.hostname)
@@ -90,7 +92,7 @@ function bootThreads(k: Kernel): void {
       frames: [],
       stackPointers: [],
       localsUsed: [],
-      sp: toVa(k.sym('init_stack'), k.mem.wordSize) + 16384 - 168,
+      sp: task_pt_regs(k, toVa(k.sym('init_stack'), k.mem.wordSize)),
       coroutine: null,
       cpu: id,
       queued: false,

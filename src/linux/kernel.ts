@@ -13,7 +13,7 @@ import type { task_struct } from '../btf/vmlinux.ts'
 import type { GuestMemory } from '../memory/guest-memory.ts'
 import { Clock } from './clock.ts'
 import { kernelFunctions, type KFunction, type KFunctionInfo } from './kfunc.ts'
-import type { Profile } from './profile.ts'
+import { symbolName, type Profile } from './profile.ts'
 
 /** A thread of control: a task's coroutine with its call stack. */
 export interface Thread {
@@ -90,13 +90,13 @@ export class Kernel {
     this.clock = new Clock()
     for (const f of kernelFunctions) {
       const { name, id, module } = f.kfunc
-      const address = module === undefined ? this.symbols.get(name) : undefined
+      const address = module === undefined ? this.symbols.get(symbolName(this.profile, name)) : undefined
       const inlined = address === undefined && module === undefined
       const jumps = f.kfunc.sibling && this.profile.unwinder === 'orc'
       this.stackOf[id] = inlined || f.kfunc.asm || jumps ? 0 : f.kfunc.frame + this.mem.wordSize
       if (address === undefined) continue
       this.textOf[id] = address
-      this.code.set(toVa(address), f)
+      this.code.set(toVa(address, this.mem.wordSize), f)
     }
   }
 

@@ -5,6 +5,8 @@ export interface Profile {
   /** The folder of src/layouts the types and symbols come from. */
   readonly layout: string
   readonly wordSize: 4 | 8
+  /** Page tables of 64-bit entries on 32 bits: CONFIG_X86_PAE. */
+  readonly pae: boolean
   /** `uname -r` */
   readonly release: string
   /** `uname -v` */
@@ -38,6 +40,7 @@ export const profiles: readonly Profile[] = [
     name: 'debian-6.1-x86_64',
     layout: 'linux-6.1.192-x86_64',
     wordSize: 8,
+    pae: false,
     release: '6.1.0-56-amd64',
     version: '#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-11-16)',
     machine: 'x86_64',
@@ -55,6 +58,7 @@ export const profiles: readonly Profile[] = [
     name: 'ubuntu-5.15-x86_64',
     layout: 'linux-6.1.192-x86_64',
     wordSize: 8,
+    pae: false,
     release: '5.15.0-56-generic',
     version: '#62-Ubuntu SMP Tue Nov 22 19:54:14 UTC 2022',
     machine: 'x86_64',
@@ -84,7 +88,48 @@ export const profiles: readonly Profile[] = [
     },
     borrowedLayout: true,
   },
+  {
+    name: 'linux-3.13-i386',
+    layout: 'linux-6.1.176-i386',
+    wordSize: 4,
+    pae: true,
+    release: '3.13.0-37-generic',
+    version: '#64-Ubuntu SMP Mon Sep 22 21:30:01 UTC 2014',
+    machine: 'i686',
+    builder: '(buildd@tipua) (gcc version 4.8.2 (Ubuntu 4.8.2-19ubuntu1) )',
+    syscallDispatch: 'socketcall',
+    unwinder: 'fp',
+    preemptCount: false,
+    lsm: ['capability', 'yama', 'apparmor'],
+    functionSizes: {},
+    returnOffsets: {},
+    borrowedLayout: true,
+  },
+  {
+    name: 'linux-2.6.24-i386',
+    layout: 'linux-6.1.176-i386',
+    wordSize: 4,
+    pae: false,
+    release: '2.6.24',
+    version: '#1 SMP Thu Jan 24 22:58:37 UTC 2008',
+    machine: 'i686',
+    builder: '(root@localhost) (gcc version 4.1.2)',
+    syscallDispatch: 'socketcall',
+    unwinder: 'fp',
+    preemptCount: false,
+    lsm: ['capability'],
+    functionSizes: {},
+    returnOffsets: {},
+    borrowedLayout: true,
+  },
 ]
+
+/**
+ * What this kernel calls a function we declare: the handler of a system call is `__x64_sys_NAME` in one that takes
+ * `pt_regs`, `sys_NAME` in one that takes its arguments from the stack.
+ */
+export const symbolName = (profile: Profile, name: string): string =>
+  profile.syscallDispatch === 'socketcall' ? name.replace(/^__x64_sys_/, 'sys_') : name
 
 export function findProfile(name: string): Profile | undefined {
   return profiles.find((profile) => profile.name === name)

@@ -120,14 +120,18 @@ function setup_arg_pages(k: Kernel, mm: mm_struct, space: AddressSpace, image: E
   mm.env_start = mm.arg_end = BigInt(envp[0] ?? at)
   const argv = [...image.argv].reverse().map(push).reverse()
   mm.arg_start = BigInt(argv[0] ?? at)
-  const platform = push('x86_64')
+  const { wordSize } = k.mem
+  const platform = push(wordSize === 8 ? 'x86_64' : 'i686')
   at -= 16
   const random = at
   const aux = auxiliary(k, space, { filename, platform, random })
   const words = [argv.length, ...argv, 0, ...envp, 0, ...aux]
-  at = Math.floor((at - words.length * 8) / 16) * 16
-  const bytes = Buffer.alloc(words.length * 8)
-  words.forEach((word, i) => bytes.writeBigUInt64LE(BigInt(word), i * 8))
+  at = Math.floor((at - words.length * wordSize) / 16) * 16
+  const bytes = Buffer.alloc(words.length * wordSize)
+  words.forEach((word, i) => {
+    if (wordSize === 8) bytes.writeBigUInt64LE(BigInt(word), i * 8)
+    else bytes.writeUInt32LE(word, i * 4)
+  })
   copy_to_user(k, at, bytes, bytes.length)
   mm.start_stack = BigInt(at)
   aux.forEach((word, i) => mm.saved_auxv.set(i, BigInt(word)))
@@ -145,8 +149,9 @@ function auxiliary(
     [auxv.AT_HWCAP, 0x178bfbfd],
     [auxv.AT_PAGESZ, PAGE_SIZE],
     [auxv.AT_CLKTCK, 100],
-    [auxv.AT_PHDR, space.exe + 64],
-    [auxv.AT_PHENT, 56],
+    // behind the file's header: sizes of elf64_hdr, elf64_phdr or of their 32-bit forms
+    [auxv.AT_PHDR, space.exe + (k.mem.wordSize === 8 ? 64 : 52)],
+    [auxv.AT_PHENT, k.mem.wordSize === 8 ? 56 : 32],
     [auxv.AT_PHNUM, 13],
     [auxv.AT_BASE, space.interpreter],
     [auxv.AT_FLAGS, 0],

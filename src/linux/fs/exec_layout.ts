@@ -58,11 +58,43 @@ const LIBC_PAGES: readonly (readonly [number, number])[] = [
   [2, READ_WRITE],
   [13, READ_WRITE],
 ]
+/** Pages above the stack that the vDSO is put into. */
+const VDSO_ROOM = (16 + 256 + 6) * PAGE_SIZE
 const HEAP_PAGES = 33
 const STACK_PAGES = 33
 
-const TASK_TOP = 0x7fff_ffff_f000
-const PIE_BASE = 0x5555_5555_4000
+/** How far apart things are thrown, in pages, and where from. @see arch/x86/mm/mmap.c */
+interface Spread {
+  /** Behind the highest address a stack may have. */
+  readonly top: number
+  /** Lowest address of the executable. */
+  readonly base: number
+  readonly exe: number
+  readonly heap: number
+  readonly stack: number
+  /** Bytes kept free for the stack to grow into, and more at random. */
+  readonly gap: number
+  readonly mmap: number
+}
+const SPREAD_64: Spread = {
+  top: 0x7fff_ffff_f000,
+  base: 0x5555_5555_4000,
+  exe: 1 << 20,
+  heap: 0x2000,
+  stack: 1 << 22,
+  gap: 0x1_0000_0000,
+  mmap: 1 << 20,
+}
+/** Programs of 32 bits are not position-independent: each begins at the same address. */
+const SPREAD_32: Spread = {
+  top: 0xc000_0000,
+  base: 0x0804_8000,
+  exe: 1,
+  heap: 0x2000,
+  stack: 1 << 11,
+  gap: 0x800_0000,
+  mmap: 1 << 8,
+}
 
 /** Choose addresses by the machine's randomness, sizes by the image's. */
 export function layout(k: Kernel, image: ExecImage): AddressSpace {
@@ -82,14 +114,15 @@ export function layout(k: Kernel, image: ExecImage): AddressSpace {
     return at
   }
   const page = (below: number): number => k.random.below(below) * PAGE_SIZE
-  const exe = PIE_BASE + page(1 << 20)
+  const spread = k.mem.wordSize === 8 ? SPREAD_64 : SPREAD_32
+  const exe = spread.base + page(spread.exe)
   const exeEnd = segments(exe, EXE_PAGES, 'exe')
-  const heap = exeEnd + PAGE_SIZE * (1 + k.random.below(0x2000))
+  const heap = exeEnd + PAGE_SIZE * (1 + k.random.below(spread.heap))
   put(heap, HEAP_PAGES, READ_WRITE)
 
-  const stackTop = TASK_TOP - page(1 << 22)
+  const stackTop = spread.top - page(spread.stack) - (k.mem.wordSize === 8 ? 0 : VDSO_ROOM)
   const stackStart = stackTop - STACK_PAGES * PAGE_SIZE
-  const mmapBase = stackStart - 0x1_0000_0000 - page(1 << 20)
+  const mmapBase = stackStart - spread.gap - page(spread.mmap)
   const ld = mmapBase - pagesOf(LD_PAGES) * PAGE_SIZE
   segments(ld, LD_PAGES)
   const libc = ld - (pagesOf(LIBC_PAGES) + 2) * PAGE_SIZE
@@ -97,7 +130,7 @@ export function layout(k: Kernel, image: ExecImage): AddressSpace {
   const wanted = Math.floor((image.vszKb ?? 2260) / 4)
   const fixed = pagesOf(EXE_PAGES) + pagesOf(LD_PAGES) + pagesOf(LIBC_PAGES) + HEAP_PAGES + STACK_PAGES + 6
   if (wanted > fixed) put(libc - (wanted - fixed) * PAGE_SIZE, wanted - fixed, READ)
-  put(stackStart, STACK_PAGES, STACK, TASK_TOP / PAGE_SIZE - STACK_PAGES)
+  put(stackStart, STACK_PAGES, STACK, spread.top / PAGE_SIZE - STACK_PAGES)
   const vvar = stackTop + PAGE_SIZE * (16 + k.random.below(256))
   put(vvar, 4, VVAR)
   put(vvar + 4 * PAGE_SIZE, 2, VDSO)

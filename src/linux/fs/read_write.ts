@@ -147,7 +147,7 @@ export const vfs_read = kfunc(
   function* vfs_read(k, file: file, buf: bigint, count: number, ppos: Va): Generator<unknown, number> {
     if ((file.f_mode & FMODE_READ) === 0) return -EBADF
     if ((file.f_mode & FMODE_CAN_READ) === 0) return -EINVAL
-    if (!access_ok(buf, count)) return -EFAULT
+    if (!access_ok(k, buf, count)) return -EFAULT
     const refused = rw_verify_area(k, READ, file, ppos, count)
     if (refused !== 0) return refused
     const size = Math.min(count, MAX_RW_COUNT)
@@ -167,7 +167,7 @@ export const vfs_write = kfunc(
   function* vfs_write(k, file: file, buf: bigint, count: number, ppos: Va): Generator<unknown, number> {
     if ((file.f_mode & FMODE_WRITE) === 0) return -EBADF
     if ((file.f_mode & FMODE_CAN_WRITE) === 0) return -EINVAL
-    if (!access_ok(buf, count)) return -EFAULT
+    if (!access_ok(k, buf, count)) return -EFAULT
     const refused = rw_verify_area(k, WRITE, file, ppos, count)
     if (refused !== 0) return refused
     const size = Math.min(count, MAX_RW_COUNT)

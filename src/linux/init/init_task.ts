@@ -7,7 +7,7 @@
 import { toVa, type Va } from '../../base/addr.ts'
 import type { StructRef } from '../../btf/ref.ts'
 import type { task_struct } from '../../btf/vmlinux.ts'
-import { THREAD_SIZE } from '../../abi/page.ts'
+import { task_pt_regs } from '../arch/x86/kernel/stack.ts'
 import { DEFAULT_PRIO, NICE_0_LOAD, PF_KTHREAD } from '../../abi/sched.ts'
 import { INIT_LIST_HEAD, list_add_tail } from '../../structures/list.ts'
 import { adoptThread } from '../kernel/sched/thread.ts'
@@ -69,7 +69,7 @@ export function init_init_task(k: Kernel): void {
   init_task(k, task)
   const thread = k.cpus[0]?.idle
   if (thread !== undefined) {
-    thread.sp = toVa(task.stack, k.mem.wordSize) + THREAD_SIZE - k.types.sizeof('pt_regs')
+    thread.sp = task_pt_regs(k, toVa(task.stack, k.mem.wordSize))
     adoptThread(k, thread)
   }
 }
@@ -107,7 +107,7 @@ function init_task(k: Kernel, task: task_struct): void {
   task.loginuid.val = 0xffff_ffff
   task.sessionid = 0xffff_ffff
   task.timer_slack_ns = 50_000n
-  task.numa_preferred_nid = -1
+  if (task.$has('numa_preferred_nid')) task.numa_preferred_nid = -1
   task.mems_allowed.bits.set(0, 1n)
   refcount_set(task.rcu_users, 2)
 }

@@ -1,6 +1,7 @@
 /** VMCOREINFO: the note by which a dump tells where its kernel is. @see kernel/crash_core.c:crash_save_vmcoreinfo_init */
 
 import { hex, toVa } from '../../base/addr.ts'
+import { init_top_pgt } from '../arch/x86/mm/pgtable.ts'
 import type { Kernel } from '../kernel.ts'
 import { alloc_pages, page_address } from '../mm/page_alloc.ts'
 
@@ -40,7 +41,7 @@ const SIZES = [
 const SYMBOLS = [
   'init_uts_ns', 'node_online_map', '_stext', 'vmap_area_list', 'prb', 'printk_rb_static', 'clear_seq',
   'kallsyms_names', 'kallsyms_num_syms', 'kallsyms_token_table', 'kallsyms_token_index', 'kallsyms_offsets',
-  'kallsyms_relative_base', 'init_top_pgt', 'node_data',
+  'kallsyms_relative_base', 'init_top_pgt', 'node_data', 'mem_map', 'contig_page_data',
 ] // prettier-ignore
 
 /** Page flag and page type numbers of 6.1. */
@@ -56,6 +57,10 @@ const NUMBERS: Readonly<Record<string, number>> = {
   PAGE_BUDDY_MAPCOUNT_VALUE: -129,
   HUGETLB_PAGE_DTOR: 2,
   PAGE_OFFLINE_MAPCOUNT_VALUE: -257,
+}
+
+/** @see arch/x86/kernel/crash_core_64.c:arch_crash_save_vmcoreinfo */
+const NUMBERS_64: Readonly<Record<string, number>> = {
   pgtable_l5_enabled: 0,
   KERNEL_IMAGE_SIZE: 1 << 30,
   sme_mask: 0,
@@ -72,9 +77,10 @@ export function crash_save_vmcoreinfo_init(k: Kernel, physBase: number, buildId:
     `BUILD-ID=${buildId}`,
     'PAGESIZE=4096',
     'OFFSET(uts_namespace.name)=0',
-    `SYMBOL(swapper_pg_dir)=${hex(k.sym('init_top_pgt'))}`,
-    `NUMBER(phys_base)=${physBase}`,
+    `SYMBOL(swapper_pg_dir)=${hex(init_top_pgt(k))}`,
+    ...(k.mem.wordSize === 8 ? [`NUMBER(phys_base)=${physBase}`] : []),
     'KERNELOFFSET=0',
+    ...(k.profile.pae ? ['CONFIG_X86_PAE=y'] : []),
   ]
   for (const name of SYMBOLS) {
     const address = k.symbols.get(name)
@@ -87,11 +93,13 @@ export function crash_save_vmcoreinfo_init(k: Kernel, physBase: number, buildId:
         lines.push(`OFFSET(${struct}.${member})=${types.offsetof(struct, member)}`)
     }
   }
-  for (const [name, value] of Object.entries(NUMBERS)) lines.push(`NUMBER(${name})=${value}`)
-  lines.push('LENGTH(printk_info_subsystem)=16', 'LENGTH(printk_info_device)=48', 'LENGTH(node_data)=1024')
+  const numbers = k.mem.wordSize === 8 ? { ...NUMBERS, ...NUMBERS_64 } : NUMBERS
+  for (const [name, value] of Object.entries(numbers)) lines.push(`NUMBER(${name})=${value}`)
+  lines.push('LENGTH(printk_info_subsystem)=16', 'LENGTH(printk_info_device)=48')
+  if (k.symbols.has('node_data')) lines.push('LENGTH(node_data)=1024')
   const text = `${lines.join('\n')}\n`
   const page = page_address(k, alloc_pages(k))
   k.mem.write(page, Buffer.from(text, 'latin1'))
-  k.mem.setPointer(toVa(k.sym('vmcoreinfo_data')), page)
+  k.mem.setPointer(toVa(k.sym('vmcoreinfo_data'), k.mem.wordSize), page)
   return text
 }

@@ -82,7 +82,9 @@ export function fork_init(k: Kernel): void {
   if (at !== undefined) k.mem.setU32(toVa(at, k.mem.wordSize), size)
   state(k).task = kmem_cache_create(k, 'task_struct', size, { align: 64, flags: SLAB_PANIC | SLAB_ACCOUNT })
   setCachePointer(k, 'task_struct_cachep', state(k).task)
-  const threads = BigInt(Math.min(0x7fff_ffff, Math.floor(k.mem.sizeBytes / (8 * THREAD_SIZE))))
+  const threads = BigInt(
+    Math.min(0x7fff_ffff, Math.floor(k.mem.sizeBytes / (8 * THREAD_SIZE(k.mem.wordSize)))),
+  )
   const { rlim } = k.global('init_signals', 'signal_struct')
   for (const which of [6, 11]) setLimit(rlim.ref(which), threads / 2n, threads / 2n)
   onDead(
@@ -132,7 +134,8 @@ export interface CloneArgs {
 const dup_task_struct = kfunc('kernel/fork.c', function dup_task_struct(k, orig: task_struct): task_struct {
   const task = k.ref('task_struct', kmem_cache_alloc(k, state(k).task as kmem_cache))
   k.mem.copy(task.$va, orig.$va, taskSize(k))
-  const stack = vmalloc(k, THREAD_SIZE, THREAD_SIZE)
+  const stackSize = THREAD_SIZE(k.mem.wordSize)
+  const stack = vmalloc(k, stackSize, stackSize)
   k.mem.setPointer(task.$vaOf('stack'), stack)
   set_task_stack_end_magic(k, stack)
   clear_tsk_flag(task, TIF_NEED_RESCHED)

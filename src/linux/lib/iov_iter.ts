@@ -4,7 +4,7 @@
  * @see lib/iov_iter.c
  */
 
-import type { Va } from '../../base/addr.ts'
+import { toVa, type Va } from '../../base/addr.ts'
 import type { iovec, iov_iter, page } from '../../btf/vmlinux.ts'
 import { EFAULT, EINVAL } from '../../abi/errno.ts'
 import { PAGE_SIZE } from '../../abi/page.ts'
@@ -140,7 +140,7 @@ export const iov_iter_revert = kfunc(FILE, function iov_iter_revert(k, i: iov_it
   i.$set('iov_offset', BigInt(offsetOf(i) - left))
 })
 
-const toKernel = (at: UserPtr): Va => Number(BigInt.asIntN(64, BigInt(at)))
+const toKernel = (at: UserPtr): Va => (typeof at === 'bigint' ? toVa(at) : at)
 
 /** @returns bytes copied @see lib/iov_iter.c:_copy_to_iter */
 export const _copy_to_iter = kfunc(
@@ -216,7 +216,7 @@ export const import_single_range = kfunc(
     i: iov_iter,
   ): number {
     const count = Math.min(length, MAX_RW_COUNT)
-    if (!access_ok(buf, count)) return -EFAULT
+    if (!access_ok(k, buf, count)) return -EFAULT
     iov.iov_base = buf
     k.mem.setWord(iov.$vaOf('iov_len'), BigInt(count))
     iov_iter_init(k, i, direction, iov, 1, count)
@@ -268,7 +268,7 @@ function copyVector(k: Kernel, at: Va, uvec: bigint, nrSegs: number): number {
     const length = at + n * size + k.mem.wordSize
     const wanted = Number(BigInt.asIntN(k.mem.wordSize * 8, k.mem.word(length)))
     if (wanted < 0) return -EINVAL
-    if (!access_ok(k.mem.word(at + n * size), wanted)) return -EFAULT
+    if (!access_ok(k, k.mem.word(at + n * size), wanted)) return -EFAULT
     const taken = Math.min(wanted, MAX_RW_COUNT - total)
     if (taken !== wanted) k.mem.setWord(length, BigInt(taken))
     total += taken

@@ -7,22 +7,19 @@
 
 import { toVa, type Va } from '../../base/addr.ts'
 import { SourceKind } from '../../memory/memory.ts'
-import { PAGE_SIZE } from '../../abi/page.ts'
+import { PAGE_SIZE, TASK_SIZE_MAX } from '../../abi/page.ts'
 import type { Kernel } from '../kernel.ts'
 import { faultIn } from '../mm/user_pages.ts'
 
 /** A user address as a system call's argument has it. */
 export type UserPtr = Va | bigint
 
-/** End of user space: TASK_SIZE_MAX with four-level tables. */
-const TASK_SIZE_MAX = 0x7fff_ffff_f000
-
 const userVa = (at: UserPtr): Va => (typeof at === 'bigint' ? toVa(at) : at)
 
 /** Is the range in user space at all? @see arch/x86/include/asm/uaccess.h:access_ok */
-export function access_ok(at: UserPtr, size: number): boolean {
+export function access_ok(k: Kernel, at: UserPtr, size: number): boolean {
   const va = userVa(at)
-  return va >= 0 && va + size <= TASK_SIZE_MAX
+  return va >= 0 && va + size <= TASK_SIZE_MAX(k.mem.wordSize)
 }
 
 /** Pages of the range that are there or can be made so, as one piece from its start: bytes before the first that cannot. */
@@ -37,7 +34,7 @@ function present(k: Kernel, va: Va, size: number): number {
  */
 export function copy_from_user(k: Kernel, to: Va | Uint8Array, from: UserPtr, size: number): number {
   const va = userVa(from)
-  const readable = access_ok(va, size) ? present(k, va, size) : 0
+  const readable = access_ok(k, va, size) ? present(k, va, size) : 0
   if (readable > 0) {
     if (typeof to === 'number') k.mem.copy(to, va, readable)
     else to.set(k.mem.read(va, readable))
@@ -51,7 +48,7 @@ export function copy_from_user(k: Kernel, to: Va | Uint8Array, from: UserPtr, si
  */
 export function copy_to_user(k: Kernel, to: UserPtr, from: Va | Uint8Array, size: number): number {
   const va = userVa(to)
-  const writable = access_ok(va, size) ? present(k, va, size) : 0
+  const writable = access_ok(k, va, size) ? present(k, va, size) : 0
   if (writable > 0) {
     if (typeof from === 'number') k.mem.copy(va, from, writable)
     else k.mem.write(va, from.subarray(0, writable), SourceKind.None)
@@ -62,7 +59,7 @@ export function copy_to_user(k: Kernel, to: UserPtr, from: Va | Uint8Array, size
 /** A NUL-terminated string. @returns undefined where it cannot be read (-EFAULT) or has no end within `limit` */
 export function strncpy_from_user(k: Kernel, from: UserPtr, limit: number): string | undefined {
   const va = userVa(from)
-  if (!access_ok(va, 1)) return undefined
+  if (!access_ok(k, va, 1)) return undefined
   let text = ''
   for (let at = va; at < va + limit;) {
     const n = Math.min(PAGE_SIZE - (at % PAGE_SIZE), va + limit - at)

@@ -1,23 +1,24 @@
 /** Statically initialised memory-management variables. @see mm/mm_init.c, mm/init-mm.c */
 
-import { toVa } from '../../base/addr.ts'
+import { toAddr, toVa } from '../../base/addr.ts'
 import { INIT_LIST_HEAD } from '../../structures/list.ts'
+import { init_top_pgt } from '../arch/x86/mm/pgtable.ts'
 import type { Kernel } from '../kernel.ts'
+import { max_low_pfn, page_address } from './page_alloc.ts'
 
 /** List heads and bitmaps the linker would have initialised. */
 export function init_boot_lists(k: Kernel): void {
   for (const name of ['slab_caches', 'vmap_area_list'])
     INIT_LIST_HEAD(k.mem, toVa(k.sym(name), k.mem.wordSize))
   cpu_masks(k)
-  k.mem.setU32(toVa(k.sym('nr_cpu_ids')), k.nr_cpu_ids)
+  k.mem.setU32(toVa(k.sym('nr_cpu_ids'), k.mem.wordSize), k.nr_cpu_ids)
   const pages = k.mem.sizeBytes / 4096
   setLong(k, 'max_pfn', BigInt(pages))
-  setLong(k, 'max_low_pfn', BigInt(pages))
+  setLong(k, 'max_low_pfn', BigInt(max_low_pfn(k)))
   setLong(k, '_totalram_pages', BigInt(pages))
-  const direct = k.mem.pointer(toVa(k.sym('page_offset_base')))
-  setLong(k, 'high_memory', BigInt.asUintN(64, BigInt(direct + k.mem.sizeBytes)))
+  setLong(k, 'high_memory', toAddr(page_address(k, max_low_pfn(k))))
   const init_mm = k.global('init_mm', 'mm_struct')
-  init_mm.pgd = k.sym('init_top_pgt')
+  k.mem.setPointer(init_mm.$vaOf('pgd'), init_top_pgt(k))
   init_mm.mm_users.counter = 2
   init_mm.mm_count.counter = 1
   init_mm.start_code = k.sym('_stext')

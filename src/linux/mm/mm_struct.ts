@@ -2,11 +2,11 @@
 
 import { toVa, type Va } from '../../base/addr.ts'
 import type { kmem_cache, mm_struct, task_struct, vm_area_struct } from '../../btf/vmlinux.ts'
-import { PAGE_SIZE } from '../../abi/page.ts'
+import { TASK_SIZE_MAX } from '../../abi/page.ts'
 import { CLONE_VM } from '../../abi/sched.ts'
 import { INIT_LIST_HEAD } from '../../structures/list.ts'
 import { mt_build, type MapleNodes } from '../../structures/maple_build.ts'
-import { init_top_pgt } from '../arch/x86/mm/pgtable.ts'
+import { init_top_pgt, paging } from '../arch/x86/mm/pgtable.ts'
 import { deref } from '../deref.ts'
 import { perKernel, type Kernel } from '../kernel.ts'
 import { kfunc } from '../kfunc.ts'
@@ -20,8 +20,6 @@ import { copyUserPages, free_pgtables, freeUserPages } from './user_pages.ts'
 
 /** VMAs by the maple tree: MT_FLAGS_ALLOC_RANGE, MT_FLAGS_LOCK_EXTERN, MT_FLAGS_USE_RCU. */
 const MM_MT_FLAGS = 0x303
-/** Half of a page table that is the kernel's. */
-const KERNEL_HALF = 256 * 8
 /** MMF_DUMP default and MMF_HAS_MDWE…: what a plain process has. */
 const MMF_INIT = 205n
 
@@ -72,7 +70,7 @@ export const mm_alloc = kfunc('kernel/fork.c', function mm_alloc(k, owner: task_
   mm.owner = owner
   mm.user_ns = k.global('init_user_ns', 'user_namespace')
   mm.flags = MMF_INIT
-  mm.task_size = 0x7fff_ffff_f000n
+  mm.task_size = BigInt(TASK_SIZE_MAX(k.mem.wordSize))
   if (mm.$has('pasid')) mm.pasid = 0xffff_ffff
   k.mem.setPointer(mm.$vaOf('pgd'), pgd_alloc(k))
   userPagesOf(k).set(mm.$va, new Map())
@@ -83,7 +81,9 @@ export const mm_alloc = kfunc('kernel/fork.c', function mm_alloc(k, owner: task_
 /** A top table whose kernel half is the kernel's. @see arch/x86/mm/pgtable.c:pgd_alloc */
 function pgd_alloc(k: Kernel): Va {
   const pgd = page_address(k, alloc_pages(k))
-  k.mem.copy(pgd + KERNEL_HALF, init_top_pgt(k) + KERNEL_HALF, PAGE_SIZE - KERNEL_HALF)
+  const { userEntries, topEntries, entrySize } = paging(k)
+  const from = userEntries * entrySize
+  k.mem.copy(pgd + from, init_top_pgt(k) + from, topEntries * entrySize - from)
   return pgd
 }
 

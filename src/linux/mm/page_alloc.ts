@@ -6,11 +6,12 @@
  * @remarks one zone's lists only, kept by the simulator; `struct page` in vmemmap is true for pages in use.
  */
 
-import type { Va } from '../../base/addr.ts'
+import { toVa, type Va } from '../../base/addr.ts'
 import { InvariantError } from '../../base/errors.ts'
 import type { StructRef } from '../../btf/ref.ts'
 import type { page } from '../../btf/vmlinux.ts'
-import { PAGE_SIZE, ZONES_PGSHIFT, ZONE_DMA, ZONE_DMA32, ZONE_NORMAL } from '../../abi/page.ts'
+import { PAGE_SIZE, zonesOf, ZONES_PGSHIFT, type ZoneLimit } from '../../abi/page.ts'
+import { PAGE_OFFSET } from '../arch/x86/kernel/image_32.ts'
 import { perKernel, type Kernel } from '../kernel.ts'
 
 const ORDERS = 11
@@ -113,23 +114,22 @@ export function free_pages(k: Kernel, pfn: number, order: number): void {
 function prep_new_page(k: Kernel, pfn: number, order: number): void {
   const head = pfn_to_page(k, pfn)
   k.mem.fill(head.$va, 0, head.$size << order)
-  head.flags = BigInt(zoneOf(pfn)) << ZONES_PGSHIFT
+  head.flags = BigInt(zoneOf(k, pfn)) << bases(k).zoneShift
   head._refcount.counter = 1
   head._mapcount.counter = -1
 }
 
-function zoneOf(pfn: number): number {
-  if (pfn < 0x1000) return ZONE_DMA
-  return pfn < 0x100000 ? ZONE_DMA32 : ZONE_NORMAL
-}
+const zoneOf = (k: Kernel, pfn: number): number => bases(k).zones.findIndex(([, end]) => pfn < end)
 
-/** `struct page *` in vmemmap. */
+/** `struct page *` in vmemmap, or in `mem_map` on 32 bits. */
 export function pfn_to_page(k: Kernel, pfn: number): page {
-  return k.ref('page', vmemmapVa(k) + pfn * 64)
+  const { pages, pageBytes } = bases(k)
+  return k.ref('page', pages + pfn * pageBytes)
 }
 
 export function page_to_pfn(k: Kernel, page: StructRef): number {
-  return (page.$va - vmemmapVa(k)) / 64
+  const { pages, pageBytes } = bases(k)
+  return (page.$va - pages) / pageBytes
 }
 
 export const page_address = (k: Kernel, pfn: number): Va => directVa(k) + pfn * PAGE_SIZE
@@ -141,12 +141,26 @@ export const virt_to_page = (k: Kernel, va: Va): page => pfn_to_page(k, virt_to_
 export const __pa = (k: Kernel, va: Va): number => va - directVa(k)
 export const __va = (k: Kernel, phys: number): Va => directVa(k) + phys
 
-const bases = perKernel((k) => ({
-  direct: k.mem.pointer(Number(BigInt.asIntN(64, k.sym('page_offset_base')))),
-  vmemmap: k.mem.pointer(Number(BigInt.asIntN(64, k.sym('vmemmap_base')))),
-}))
+const bases = perKernel((k) => {
+  const { wordSize } = k.mem
+  const variable = (name: string): Va => k.mem.pointer(toVa(k.sym(name), wordSize))
+  const direct = wordSize === 8 ? variable('page_offset_base') : PAGE_OFFSET
+  const endLow = wordSize === 8 ? k.mem.sizeBytes / PAGE_SIZE : (variable('high_memory') - direct) / PAGE_SIZE
+  return {
+    direct,
+    pages: variable(wordSize === 8 ? 'vmemmap_base' : 'mem_map'),
+    pageBytes: k.types.sizeof('page'),
+    endLow,
+    zones: zonesOf(wordSize, endLow),
+    zoneShift: ZONES_PGSHIFT(wordSize),
+  }
+})
 const directVa = (k: Kernel): Va => bases(k).direct
-const vmemmapVa = (k: Kernel): Va => bases(k).vmemmap
+
+/** Frame behind the last one in the linear map. */
+export const max_low_pfn = (k: Kernel): number => bases(k).endLow
+/** The zones of this machine: name and the frame behind each. */
+export const zone_limits = (k: Kernel): readonly ZoneLimit[] => bases(k).zones
 
 /** The least order whose block holds `size` bytes. */
 export function get_order(size: number): number {

@@ -6,7 +6,10 @@ import { perKernel, type Kernel } from '../kernel.ts'
 /** Bytes of one CPU's unit: static, module reserve and dynamic part. */
 export const PCPU_UNIT_SIZE = 0x40000
 
-const used = perKernel((k) => ({ next: Number(k.sym('__per_cpu_end')) }))
+const used = perKernel((k) => ({
+  next: Number(k.sym('__per_cpu_end')),
+  end: Number(k.sym('__per_cpu_start')) + PCPU_UNIT_SIZE,
+}))
 
 /**
  * @returns the offset as a `__percpu` pointer has it: add `__per_cpu_offset[cpu]`
@@ -15,7 +18,7 @@ const used = perKernel((k) => ({ next: Number(k.sym('__per_cpu_end')) }))
 export function alloc_percpu(k: Kernel, size: number, align = 16): bigint {
   const state = used(k)
   const at = Math.ceil(state.next / align) * align
-  if (at + size > PCPU_UNIT_SIZE) throw new InvariantError('the per-CPU units are full')
+  if (at + size > state.end) throw new InvariantError('the per-CPU units are full')
   state.next = at + size
   return BigInt(at)
 }

@@ -10,7 +10,7 @@ import type { kmem_cache, kmem_cache_cpu, kmem_cache_node } from '../../btf/vmli
 import { PAGE_SIZE } from '../../abi/page.ts'
 import { INIT_LIST_HEAD, list_add } from '../../structures/list.ts'
 import { perKernel, type Kernel } from '../kernel.ts'
-import { alloc_pages, alloc_pages_at, page_address, virt_to_pfn } from './page_alloc.ts'
+import { alloc_pages, alloc_pages_at, max_low_pfn, page_address, virt_to_pfn } from './page_alloc.ts'
 import { alloc_percpu } from './percpu.ts'
 import { kmem_cache_alloc } from './slub.ts'
 
@@ -176,7 +176,7 @@ export function kmem_cache_create(
     ctor: options.ctor,
     node,
     cpus: Array.from({ length: k.nr_cpu_ids }, (_, cpu) =>
-      k.ref('kmem_cache_cpu', Number(cpuOffset) + k.per_cpu_va('__per_cpu_start', cpu)),
+      k.ref('kmem_cache_cpu', Number(cpuOffset) + k.per_cpu_offset(cpu)),
     ),
     frozen: [],
     partial: [],
@@ -211,7 +211,8 @@ function describe(
   cache.refcount = 1
   cache.inuse = inuse
   cache.align = align
-  k.mem.setHalves(cache.$vaOf('random'), s.randomLow, s.randomHigh)
+  if (k.mem.wordSize === 8) k.mem.setHalves(cache.$vaOf('random'), s.randomLow, s.randomHigh)
+  else k.mem.setU32(cache.$vaOf('random'), s.randomLow)
   k.mem.setPointer(cache.$vaOf('node'), node.$va)
   node.nr_partial = 0n
   INIT_LIST_HEAD(k.mem, node.partial.$va)
@@ -255,7 +256,7 @@ export function pin(k: Kernel, cacheName: string, address: bigint, within?: stri
   const lowest = Math.min(align, state.ctor === undefined && align === CACHE_LINE ? k.mem.wordSize : align)
   if (va % lowest !== 0) refuse(`not aligned to ${lowest} bytes`)
   const pfn = virt_to_pfn(k, va)
-  if (pfn < 0 || (pfn + 1) * PAGE_SIZE > k.mem.sizeBytes) refuse('outside the direct map of this memory size')
+  if (pfn < 0 || pfn >= max_low_pfn(k)) refuse('outside the direct map of this memory size')
   const last = virt_to_pfn(k, va + state.objectSize - 1)
   let order = 0
   while (pfn >> order !== last >> order) order++

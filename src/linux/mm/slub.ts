@@ -12,7 +12,7 @@ import { swab32 } from '../../base/u32.ts'
 import type { kmem_cache, kmem_cache_cpu, slab } from '../../btf/vmlinux.ts'
 import { list_add, list_del } from '../../structures/list.ts'
 import type { Kernel } from '../kernel.ts'
-import { alloc_pages, free_pages, page_address, pfn_to_page, virt_to_pfn } from './page_alloc.ts'
+import { alloc_pages, free_pages, page_address, page_to_pfn, pfn_to_page, virt_to_pfn } from './page_alloc.ts'
 import { cacheState, type CacheState } from './slab_common.ts'
 
 const TWO_32 = 0x1_0000_0000
@@ -74,7 +74,7 @@ export function slab_of(k: Kernel, va: Va): slab {
   const page = pfn_to_page(k, pfn)
   const head = page.compound_head
   if ((head & 1n) === 0n) return k.ref('slab', page.$va)
-  return k.ref('slab', Number(BigInt.asIntN(64, head - 1n)))
+  return k.ref('slab', head - 1n)
 }
 
 function popFreelist(k: Kernel, state: CacheState): Va {
@@ -156,20 +156,20 @@ function markSlab(k: Kernel, state: CacheState, pfn: number, order: number, obje
   ref.frozen = 0
   for (let i = 1; i < 1 << order; i++) pfn_to_page(k, pfn + i).compound_head = page.$addr | 1n
   const node = state.node
-  k.mem.setU64(node.$vaOf('nr_slabs'), k.mem.u64(node.$vaOf('nr_slabs')) + 1n)
-  k.mem.setU64(node.$vaOf('total_objects'), k.mem.u64(node.$vaOf('total_objects')) + BigInt(objects))
+  k.mem.setWord(node.$vaOf('nr_slabs'), k.mem.word(node.$vaOf('nr_slabs')) + 1n)
+  k.mem.setWord(node.$vaOf('total_objects'), k.mem.word(node.$vaOf('total_objects')) + BigInt(objects))
   state.slabOrder.set(pfn, order)
   return ref
 }
 
 function discardSlab(k: Kernel, state: CacheState, ref: slab): void {
-  const pfn = (ref.$va - pfn_to_page(k, 0).$va) / 64
+  const pfn = page_to_pfn(k, ref)
   const order = state.slabOrder.get(pfn)
   invariant(order !== undefined, 'a slab of unknown order')
   const node = state.node
-  k.mem.setU64(node.$vaOf('nr_slabs'), k.mem.u64(node.$vaOf('nr_slabs')) - 1n)
+  k.mem.setWord(node.$vaOf('nr_slabs'), k.mem.word(node.$vaOf('nr_slabs')) - 1n)
   const objects = BigInt(ref.objects)
-  k.mem.setU64(node.$vaOf('total_objects'), k.mem.u64(node.$vaOf('total_objects')) - objects)
+  k.mem.setWord(node.$vaOf('total_objects'), k.mem.word(node.$vaOf('total_objects')) - objects)
   for (let i = 1; i < 1 << order; i++) pfn_to_page(k, pfn + i).compound_head = 0n
   state.slabOrder.delete(pfn)
   free_pages(k, pfn, order)

@@ -18,7 +18,7 @@ import {
   _PAGE_USER,
 } from '../../abi/page.ts'
 import type { PageMap } from '../../memory/guest-memory.ts'
-import { map_page, unmap_page } from '../arch/x86/mm/pgtable.ts'
+import { map_page, paging, setEntry, unmap_page } from '../arch/x86/mm/pgtable.ts'
 import { deref } from '../deref.ts'
 import type { Kernel } from '../kernel.ts'
 import { userPagesOf } from '../kernel/sched/switch.ts'
@@ -97,25 +97,22 @@ export function freeUserPages(k: Kernel, mm: mm_struct, first = 0, last = Infini
   }
 }
 
-/** Entries of a table, and how many of the top one are user space's. */
-const PTRS_PER_TABLE = 512
-const USER_HALF = 256
-/** Tables below the top one: PUD, PMD, PTE. */
-const LEVELS_BELOW = 3
-
 /** Free the tables under the user half of a top table; its pages are gone by then. @see mm/memory.c:free_pgtables */
 export function free_pgtables(k: Kernel, mm: mm_struct): void {
-  freeTables(k, pgdOf(k, mm), USER_HALF, LEVELS_BELOW)
+  const { userEntries, shifts } = paging(k)
+  freeTables(k, pgdOf(k, mm), userEntries, shifts.length - 1)
 }
 
 function freeTables(k: Kernel, table: Va, entries: number, below: number): void {
-  const view = new DataView(k.mem.read(table, entries * 8).buffer)
+  const { entrySize } = paging(k)
+  const view = new DataView(k.mem.read(table, entries * entrySize).buffer)
   for (let i = 0; i < entries; i++) {
-    const entry = view.getBigUint64(i * 8, true)
+    const at = i * entrySize
+    const entry = entrySize === 8 ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true))
     if ((entry & _PAGE_PRESENT) === 0n) continue
     const pfn = Number(entry & PTE_PFN_MASK) / PAGE_SIZE
-    if (below > 1) freeTables(k, page_address(k, pfn), PTRS_PER_TABLE, below - 1)
-    k.mem.setU64(table + i * 8, 0n)
+    if (below > 1) freeTables(k, page_address(k, pfn), PAGE_SIZE / entrySize, below - 1)
+    setEntry(k, table + at, 0n)
     free_pages(k, pfn, 0)
   }
 }

@@ -4,17 +4,29 @@ import type { Va } from '../../base/addr.ts'
 import { InvariantError, invariant } from '../../base/errors.ts'
 import { PAGE_KERNEL, PAGE_KERNEL_EXEC, PAGE_SIZE } from '../../abi/page.ts'
 import { list_add_tail, list_del } from '../../structures/list.ts'
+import { vmallocEnd, vmallocStart } from '../arch/x86/kernel/image_32.ts'
 import { init_top_pgt, map_page, unmap_page } from '../arch/x86/mm/pgtable.ts'
 import { perKernel, type Kernel } from '../kernel.ts'
-import { alloc_pages, free_pages } from './page_alloc.ts'
+import { alloc_pages, free_pages, max_low_pfn, page_address } from './page_alloc.ts'
 import { kfree, kzalloc } from './slab.ts'
 
-/** Where vmalloc areas begin without memory randomization. */
-export const VMALLOC_START: Va = -0x3700_0000_0000
-const VMALLOC_END: Va = -0x1700_0000_0000
-/** arch/x86/include/asm/pgtable_64_types.h:MODULES_VADDR, with KASLR able */
-export const MODULES_VADDR: Va = -0x4000_0000
-const MODULES_END: Va = -0x100_0000
+/** Addresses from one up to another. */
+interface Range {
+  readonly start: Va
+  readonly end: Va
+}
+/** Without memory randomization, image with KASLR able: arch/x86/include/asm/pgtable_64_types.h */
+const RANGES_64 = {
+  vmalloc: { start: -0x3700_0000_0000, end: -0x1700_0000_0000 },
+  modules: { start: -0x4000_0000, end: -0x100_0000 },
+} as const
+/** Where vmalloc areas and modules go: to the same place on 32 bits. */
+const ranges = perKernel((k): { readonly vmalloc: Range; readonly modules: Range } => {
+  if (k.mem.wordSize === 8) return RANGES_64
+  const start = vmallocStart(page_address(k, max_low_pfn(k)))
+  const vmalloc = { start, end: vmallocEnd(k.profile.pae) }
+  return { vmalloc, modules: vmalloc }
+})
 
 interface Area {
   readonly va: Va
@@ -25,23 +37,24 @@ interface Area {
 }
 interface Vmalloc {
   next: Va
-  nextModule: Va
   readonly areas: Map<Va, Area>
 }
-const state = perKernel<Vmalloc>(() => ({
-  next: VMALLOC_START,
-  nextModule: MODULES_VADDR,
-  areas: new Map(),
-}))
+const state = perKernel<Vmalloc>((k) => ({ next: ranges(k).vmalloc.start, areas: new Map() }))
 
-export const isVmalloc = (_k: Kernel, va: Va): boolean =>
-  (va >= VMALLOC_START && va < VMALLOC_END) || (va >= MODULES_VADDR && va < MODULES_END)
+const isIn = (range: Range, va: Va): boolean => va >= range.start && va < range.end
+
+export const isVmalloc = (k: Kernel, va: Va): boolean =>
+  isIn(ranges(k).vmalloc, va) || isIn(ranges(k).modules, va)
 
 /** @param size bytes; the memory reads as zeros @param align bytes: kernel stacks begin at multiples of their size */
 export function vmalloc(k: Kernel, size: number, align = PAGE_SIZE): Va {
+  const pages = Math.ceil(size / PAGE_SIZE)
+  if (k.mem.wordSize === 4) {
+    // little room: what has been freed is used again
+    return mapArea(k, firstFit(k, ranges(k).vmalloc, pages, align), pages, PAGE_KERNEL)
+  }
   const vm = state(k)
   const va = Math.ceil(vm.next / align) * align
-  const pages = Math.ceil(size / PAGE_SIZE)
   vm.next = va + (pages + 1) * PAGE_SIZE // a guard page between areas
   return mapArea(k, va, pages, PAGE_KERNEL)
 }
@@ -52,16 +65,19 @@ export function vmalloc(k: Kernel, size: number, align = PAGE_SIZE): Va {
  */
 export function module_alloc(k: Kernel, size: number): Va {
   const pages = Math.ceil(size / PAGE_SIZE)
-  const taken = [...state(k).areas.values()]
-    .filter(({ va }) => va >= MODULES_VADDR)
-    .sort((a, b) => a.va - b.va)
-  let va = MODULES_VADDR
+  return mapArea(k, firstFit(k, ranges(k).modules, pages, PAGE_SIZE), pages, PAGE_KERNEL_EXEC)
+}
+
+/** The lowest free addresses of a range, with a guard page behind each area. */
+function firstFit(k: Kernel, range: Range, pages: number, align: number): Va {
+  const taken = [...state(k).areas.values()].filter(({ va }) => isIn(range, va)).sort((a, b) => a.va - b.va)
+  let va = Math.ceil(range.start / align) * align
   for (const area of taken) {
     if (area.va - va >= (pages + 1) * PAGE_SIZE) break
-    va = area.va + (area.pages + 1) * PAGE_SIZE
+    va = Math.ceil((area.va + (area.pages + 1) * PAGE_SIZE) / align) * align
   }
-  if (va + pages * PAGE_SIZE > MODULES_END) throw new InvariantError('the module area is full')
-  return mapArea(k, va, pages, PAGE_KERNEL_EXEC)
+  if (va + pages * PAGE_SIZE > range.end) throw new InvariantError('the area of modules and vmalloc is full')
+  return va
 }
 
 /** @see mm/vmalloc.c:vfree */

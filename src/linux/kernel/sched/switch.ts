@@ -5,10 +5,9 @@
  */
 
 import { toAddr, toVa, type Va } from '../../../base/addr.ts'
-import { THREAD_SIZE } from '../../../abi/page.ts'
 import type { rq, task_struct } from '../../../btf/vmlinux.ts'
 import type { PageMap } from '../../../memory/guest-memory.ts'
-import { save_stack } from '../../arch/x86/kernel/stack.ts'
+import { save_stack, task_top_of_stack } from '../../arch/x86/kernel/stack.ts'
 import { perKernel, type Kernel } from '../../kernel.ts'
 import { threadOf } from './thread.ts'
 
@@ -66,7 +65,7 @@ function switch_mm(k: Kernel, rq: rq, prev: task_struct, next: task_struct): voi
 /** What a CPU says of who runs on it. @see arch/x86/kernel/process_64.c:__switch_to */
 export function setCurrent(k: Kernel, task: task_struct): void {
   k.mem.setPointer(k.per_cpu_va('current_task'), task.$va)
-  const top = toVa(task.stack, k.mem.wordSize) + THREAD_SIZE
+  const top = task_top_of_stack(k, toVa(task.stack, k.mem.wordSize))
   k.mem.setPointer(k.per_cpu_va('cpu_current_top_of_stack'), top)
 }
 

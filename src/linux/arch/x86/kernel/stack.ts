@@ -10,9 +10,17 @@ import { THREAD_SIZE } from '../../../../abi/page.ts'
 import type { Kernel, Thread } from '../../../kernel.ts'
 import { returnAddress } from './text.ts'
 
+/** Bytes left free above the registers: room for what entering from virtual-8086 mode adds. @see arch/x86/include/asm/thread_info.h */
+const TOP_OF_KERNEL_STACK_PADDING = { 4: 8, 8: 0 } as const
+
+/** Behind the last byte of a task's kernel stack that is ever used. @see arch/x86/include/asm/processor.h:task_top_of_stack */
+export function task_top_of_stack(k: Kernel, stack: Va): Va {
+  return stack + THREAD_SIZE(k.mem.wordSize) - TOP_OF_KERNEL_STACK_PADDING[k.mem.wordSize]
+}
+
 /** `struct pt_regs` at the top of a task's kernel stack. @see arch/x86/include/asm/processor.h:task_pt_regs */
 export function task_pt_regs(k: Kernel, stack: Va): Va {
-  return stack + THREAD_SIZE - k.types.sizeof('pt_regs')
+  return task_top_of_stack(k, stack) - k.types.sizeof('pt_regs')
 }
 
 /** Store the return addresses (and saved frame pointers) of every active frame. @returns the innermost frame pointer */

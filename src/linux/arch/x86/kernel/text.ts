@@ -23,7 +23,8 @@ export const textSizes = perKernel(() => new Map<Va, number>())
 export function symbolsOf(symbols: readonly LayoutSymbol[], profile: Profile): readonly LayoutSymbol[] {
   let made = resizedSymbols.get(profile)
   if (made === undefined) {
-    made = resize(symbols, profile)
+    const named = profile.syscallDispatch === 'socketcall' ? asmlinkageNames(symbols) : symbols
+    made = resize(withBtfMarks(named), profile)
     resizedSymbols.set(profile, made)
   }
   return made
@@ -72,6 +73,49 @@ function room(
     if (filler.address > after && next - filler.address > BigInt(size + 64)) return next
   }
   return undefined
+}
+
+/** Bytes of `kallsyms_token_index`: an offset of each of 256 tokens. */
+const TOKEN_INDEX_BYTES = 512n
+
+/**
+ * Where the layout's kernel was built without BTF, its image gets marks for it: behind the last table of kallsyms, where
+ * there were strings nobody asked for.
+ */
+function withBtfMarks(symbols: readonly LayoutSymbol[]): readonly LayoutSymbol[] {
+  if (symbols.some(({ name }) => name === '__start_BTF')) return symbols
+  const index = symbols.findIndex(({ name }) => name === 'kallsyms_token_index')
+  const last = symbols[index]
+  if (last === undefined) return symbols
+  const start = last.address + TOKEN_INDEX_BYTES
+  const stop = last.address + BigInt(last.size)
+  const size = Number(stop - start)
+  const marks: LayoutSymbol[] = [
+    { name: '__start_BTF', address: start, type: 'R', size, filler: false },
+    { name: '__stop_BTF', address: stop, type: 'R', size: 0, filler: false },
+  ]
+  return [...symbols.slice(0, index + 1), ...marks, ...symbols.slice(index + 1)]
+}
+
+/**
+ * The names of system calls before 4.17: `sys_NAME` is the handler itself, and of two that differ in the width of
+ * times or offsets it is the one that 32-bit programs call.
+ */
+function asmlinkageNames(symbols: readonly LayoutSymbol[]): LayoutSymbol[] {
+  const prefix = '__ia32_sys_'
+  const plain = (call: string): string => call.replace(/_time32$|(?<=time)32$/, '').replace(/^ia32_/, '')
+  const named = symbols
+    .filter(({ name }) => name.startsWith(prefix))
+    .map(({ name }) => name.slice(prefix.length))
+  const replaced = new Set(named.filter((call) => plain(call) !== call).map(plain))
+  const names = new Set(symbols.map(({ name }) => name))
+  return symbols.flatMap((symbol) => {
+    if (!symbol.name.startsWith(prefix)) return [symbol]
+    const call = symbol.name.slice(prefix.length)
+    const old = plain(call)
+    const isGone = (old === call && replaced.has(call)) || names.has(`sys_${old}`)
+    return isGone ? [] : [{ ...symbol, name: `sys_${old}` }]
+  })
 }
 
 /** A static function of the kernel's text. */
