@@ -45,11 +45,13 @@ const NS: Readonly<Record<string, bigint>> = {
   d: 86_400_000_000_000n,
 }
 
+const DURATION = /^(\d{1,15})(?:\.(\d{1,9}))?\s*(ns|us|µs|ms|s|min|h|d)$/
+
 /** `1.5s`, `20ms`, `189346.050282s` → nanoseconds, exactly. */
 export const duration = z
   .string()
   .transform((text, ctx) => {
-    const found = /^(\d{1,15})(?:\.(\d{1,9}))?\s*(ns|us|µs|ms|s|min|h|d)$/.exec(text)
+    const found = DURATION.exec(text)
     if (found !== null) {
       const [, integer = '0', fraction = '', unit = 's'] = found
       const scale = NS[unit] ?? 1n
@@ -59,7 +61,7 @@ export const duration = z
     ctx.addIssue({ code: 'custom', message: 'expected a duration such as 20ms or 1.5s' })
     return z.NEVER
   })
-  .meta({ pattern: '^\\d+(\\.\\d+)?(ns|us|ms|s|min|h|d)$', description: 'a duration' })
+  .meta({ pattern: DURATION.source, description: 'a duration: 20ms, 1.5s' })
 
 /** `64M`, `2G`, `4652K`, or a number of bytes → bytes. */
 export const size = z
@@ -110,7 +112,7 @@ export type Endpoint = z.output<typeof endpoint>
 /** `08:00:27:4e:66:a1`; the first byte even, as a card's own address is. */
 export const mac = z
   .string()
-  .regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i, {
+  .regex(/^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$/, {
     error: 'expected a hardware address such as 08:00:27:4e:66:a1',
   })
   .refine((text) => (parseInt(text.slice(0, 2), 16) & 1) === 0, { error: 'a group address is no card’s own' })
@@ -141,7 +143,7 @@ export const data = z
   .union([
     z.string(),
     z.strictObject({
-      hex: z.string().regex(/^\s*([0-9a-f]{2}\s*)*$/i, { error: 'expected pairs of hex digits' }),
+      hex: z.string().regex(/^\s*([0-9A-Fa-f]{2}\s*)*$/, { error: 'expected pairs of hex digits' }),
     }),
     z.strictObject({ text: z.string(), times: whole(0, DATA_MAX) }),
   ])

@@ -36,7 +36,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const INSPECTOR = ['btf', 'symbols', 'vmcore', 'render', 'target', 'helpers', 'explain', 'crash', 'tui']
 const SIMULATOR_FOLDERS = ['linux', 'userland', 'modules', 'scenario', 'layouts']
 /** The only commands that reach the simulator. */
-const RECORDING_COMMANDS = ['record', 'test', 'demo']
+const RECORDING_COMMANDS = ['record', 'test', 'demo', 'new', 'validate']
 
 interface Source {
   /** relative to the repository */

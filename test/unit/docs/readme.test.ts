@@ -25,7 +25,7 @@ async function commandTable(): Promise<string> {
   const rows = await Promise.all(
     set.names.map(async (name) => {
       const module = (await import(join(root, 'commands', `${name}.ts`))) as { default: { summary?: string } }
-      const ours = /^(browse|check|crash|demo|diff|explain|export|info|new|record|test|validate|why)$/.test(
+      const ours = /^(browse|cache|check|crash|demo|diff|explain|export|info|new|record|test|trim|validate|why)$/.test(
         name,
       )
       return { name, ours, summary: module.default.summary ?? '' }
