@@ -25,9 +25,10 @@ async function commandTable(): Promise<string> {
   const rows = await Promise.all(
     set.names.map(async (name) => {
       const module = (await import(join(root, 'commands', `${name}.ts`))) as { default: { summary?: string } }
-      const ours = /^(browse|cache|check|crash|demo|diff|explain|export|info|new|record|test|trim|validate|why)$/.test(
-        name,
-      )
+      const ours =
+        /^(browse|cache|check|crash|demo|diff|explain|export|info|new|record|test|trim|validate|why)$/.test(
+          name,
+        )
       return { name, ours, summary: module.default.summary ?? '' }
     }),
   )
