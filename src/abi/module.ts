@@ -13,6 +13,7 @@ export const MODULE_REF_BASE = 1
 
 export const TAINT_PROPRIETARY_MODULE = 0
 export const TAINT_DIE = 7
+export const TAINT_WARN = 9
 export const TAINT_OOT_MODULE = 12
 export const TAINT_UNSIGNED_MODULE = 13
 

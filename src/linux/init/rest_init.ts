@@ -2,6 +2,7 @@
 
 import { toVa } from '../../base/addr.ts'
 import type { task_struct } from '../../btf/vmlinux.ts'
+import { mark_rodata_ro } from '../arch/x86/mm/pageattr.ts'
 import { CLONE_FS, PF_KTHREAD, TASK_INTERRUPTIBLE } from '../../abi/sched.ts'
 import { perKernel, type Kernel } from '../kernel.ts'
 import { kfunc } from '../kfunc.ts'
@@ -55,6 +56,7 @@ export function rest_init(k: Kernel): void {
   for (const { id } of k.cpus) k.onCpu(id, () => enterIdle(k))
   const state = k.symbols.get('system_state')
   if (state !== undefined) k.mem.setU32(toVa(state, k.mem.wordSize), SYSTEM_RUNNING)
+  mark_rodata_ro(k)
   runUntilIdle(k)
 }
 /** @see include/linux/kernel.h:enum system_states */

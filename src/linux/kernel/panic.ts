@@ -1,9 +1,10 @@
 /** Taints: what has happened to this kernel that its developers want to know. @see kernel/panic.c */
 
 import { toVa } from '../../base/addr.ts'
-import { TAINT_FLAGS } from '../../abi/module.ts'
+import { TAINT_FLAGS, TAINT_UNSIGNED_MODULE } from '../../abi/module.ts'
 import type { Kernel } from '../kernel.ts'
 import { kfunc } from '../kfunc.ts'
+import { since } from '../version.ts'
 
 const taintedMask = (k: Kernel): number => toVa(k.sym('tainted_mask'), k.mem.wordSize)
 
@@ -13,7 +14,9 @@ export function init_taint_flags(k: Kernel): void {
   const size = k.types.sizeof('taint_flag')
   TAINT_FLAGS.forEach(([on, off, module], i) => {
     const flag = k.ref('taint_flag', table + i * size)
-    flag.c_true = on.charCodeAt(0)
+    // unsigned modules were X in their first kernels
+    const letter = i === TAINT_UNSIGNED_MODULE && !since(k, 3, 15) ? 'X' : on
+    flag.c_true = letter.charCodeAt(0)
     flag.c_false = off.charCodeAt(0)
     flag.module = Number(module)
   })

@@ -10,6 +10,7 @@ import { EINVAL, ENOENT, ENOSPC, ERANGE } from '../../abi/errno.ts'
 import { INIT_LIST_HEAD, list_add } from '../../structures/list.ts'
 import type { Kernel } from '../kernel.ts'
 import { kfunc } from '../kfunc.ts'
+import { cString } from '../lib/vsprintf.ts'
 import { kmalloc } from '../mm/slab.ts'
 import { pr_err } from './printk/printk.ts'
 
@@ -29,6 +30,8 @@ export function init_param_ops(k: Kernel): void {
     if (type === 'bool') ops.flags = 1 // KERNEL_PARAM_OPS_FL_NOARG
     if (type === 'charp') ops.free = k.symbols.get('param_free_charp') ?? 0n
   }
+  const arrays = k.symbols.get('param_array_ops')
+  if (arrays !== undefined) k.ref('kernel_param_ops', arrays).set = k.text(param_array_set)
   const list = k.symbols.get('kmalloced_params')
   if (list !== undefined) INIT_LIST_HEAD(k.mem, toVa(list, k.mem.wordSize))
 }
@@ -113,6 +116,34 @@ const param_set_charp = kfunc(
   },
 )
 
+/**
+ * Values parted by commas, each set as one of the element's type.
+ * @see kernel/params.c:param_array_set
+ */
+const param_array_set = kfunc(
+  FILE,
+  function param_array_set(k, value: string | null, kp: kernel_param): number {
+    const arr = k.ref('kparam_array', kp.arg)
+    const ops = arr.ops
+    const values = (value ?? '').split(',')
+    const elem = toVa(arr.elem, k.mem.wordSize)
+    const one = k.local('kernel_param')
+    k.mem.copy(one.$va, kp.$va, kp.$size)
+    for (const [i, text] of values.entries()) {
+      if (i === arr.max) {
+        pr_err(k, `${cString(k, kp.name)}: can only take ${arr.max} arguments`)
+        return -EINVAL
+      }
+      k.mem.setPointer(one.$vaOf('arg'), elem + i * arr.elemsize)
+      const rc = ops === null ? -EINVAL : k.indirect<Setter>(ops.set)(k, text, one)
+      if (rc !== 0) return rc
+    }
+    if (arr.num !== 0n) k.mem.setU32(toVa(arr.num, k.mem.wordSize), values.length)
+    return 0
+  },
+  { locals: 40 },
+)
+
 const SETTERS = {
   ...Object.fromEntries(
     Object.entries(NUMBERS).map(
@@ -186,15 +217,4 @@ function parse_one(
     return k.indirect<Setter>(ops.set)(k, value, entry)
   }
   return unknown(k, param, value)
-}
-
-function cString(k: Kernel, pointer: bigint): string {
-  const at = toVa(pointer, k.mem.wordSize)
-  let text = ''
-  for (let i = 0; i < 256; i++) {
-    const c = k.mem.u8(at + i)
-    if (c === 0) break
-    text += String.fromCharCode(c)
-  }
-  return text
 }

@@ -22,13 +22,21 @@
  * })
  * ```
  *
+ * A hook in a table of system calls is `kfunc(file, function* hook(k, regs: pt_regs) {…}, OWN)`, whatever the machine:
+ * {@link syscall_arg} finds its arguments, on the stack of an i386 kernel or in the registers x86-64 has saved, and
+ * {@link call_original} goes on with whoever was in the table before. The table is read-only: {@link store_word} faults
+ * unless CR0.WP is clear (`mov_cr0`).
+ *
  * Rules: keep state in variables, not in JavaScript; call the kernel through imported functions; call through
  * pointers in memory with `k.indirect`. An init or exit that sleeps is a generator function.
  */
 
 import { LookupError } from '../../../base/errors.ts'
-import { toVa, type Va } from '../../../base/addr.ts'
-import type { module } from '../../../btf/vmlinux.ts'
+import type { Va } from '../../../base/addr.ts'
+import type { module, pt_regs } from '../../../btf/vmlinux.ts'
+import { handlerAt } from '../../arch/x86/entry/handler.ts'
+import { cString } from '../../lib/vsprintf.ts'
+import { sleepable } from '../../sleepable.ts'
 import { perKernel, type Kernel } from '../../kernel.ts'
 import type { KFunctionInfo } from '../../kfunc.ts'
 
@@ -43,6 +51,10 @@ export interface ModuleParam {
   /** Mode of /sys/module/NAME/parameters/…; 0 for none. */
   readonly perm?: number
   readonly description?: string
+  /** `module_param_array`: the variable is an array of so many. */
+  readonly array?: number
+  /** The `unsigned int` variable that is told how many were given. */
+  readonly count?: string
 }
 
 /** A static variable. */
@@ -80,6 +92,10 @@ export interface ModuleDefinition {
   /** In .text, in this order. */
   readonly functions?: readonly ModuleFunction[]
   readonly variables?: readonly ModuleVariable[]
+  /** Bytes of functions as the compiler made them, where addresses behind them are to be as on a real machine. */
+  readonly textSizes?: Readonly<Record<string, number>>
+  /** Bytes of the loaded module on kernels that do not round them to pages. */
+  readonly coreBytes?: number
   /** String constants that are pointed at from memory. */
   readonly strings?: readonly string[]
   /** 0, or a negative errno: then the module is unloaded again. */
@@ -87,6 +103,10 @@ export interface ModuleDefinition {
   /** Without one a module with an init stays for good. */
   readonly exit?: ModuleFunction
 }
+
+export { syscall_arg, syscall_int } from '../../arch/x86/entry/arguments.ts'
+export { mov_cr0, read_cr0, write_cr0, X86_CR0_WP } from '../../arch/x86/kernel/cpu/common.ts'
+export { store_word } from '../../arch/x86/mm/fault.ts'
 
 const registry = new Map<string, ModuleDefinition>()
 
@@ -156,17 +176,19 @@ export class ModuleSelf {
     return this.k.mem.u8(this.sym(name)) !== 0
   }
 
+  /** A pointer or `unsigned long`. */
+  word(name: string): bigint {
+    return this.k.mem.word(this.sym(name))
+  }
+
+  setWord(name: string, value: bigint): void {
+    this.k.mem.setWord(this.sym(name), value)
+  }
+
   /** The string a `char *` variable points at; null for NULL. */
   charp(name: string): string | null {
-    const at = toVa(this.k.mem.word(this.sym(name)), this.k.mem.wordSize)
-    if (at === 0) return null
-    let text = ''
-    for (let i = 0; i < 1024; i++) {
-      const c = this.k.mem.u8(at + i)
-      if (c === 0) break
-      text += String.fromCharCode(c)
-    }
-    return text
+    const at = this.word(name)
+    return at === 0n ? null : cString(this.k, at, 1024)
   }
 }
 
@@ -175,4 +197,13 @@ export function moduleOf(k: Kernel, name: string): ModuleSelf {
   const parts = loaded(k).get(name)
   if (parts === undefined) throw new LookupError('symbol', `module ${name}`)
   return new ModuleSelf(k, parts)
+}
+
+/**
+ * Call the handler of a system call through a pointer in memory, as a hook calls the one it has replaced.
+ * @param handler what the module kept of the table's entry
+ * @throws KernelPageFault where no function is any more
+ */
+export function* call_original(k: Kernel, handler: bigint, regs: pt_regs): Generator<unknown, number> {
+  return Number(yield* sleepable(handlerAt(k, handler)(k, regs)))
 }

@@ -4,6 +4,7 @@ import { toVa, type Va } from '../../../base/addr.ts'
 import type { mod_kallsyms } from '../../../btf/vmlinux.ts'
 import { ELF_GLOBAL_FUNC, ELF_LOCAL_FUNC, ELF_LOCAL_OBJECT } from '../../../abi/module.ts'
 import type { Kernel } from '../../kernel.ts'
+import { cString } from '../../lib/vsprintf.ts'
 
 export interface ModuleSymbol {
   readonly name: string
@@ -77,4 +78,18 @@ export function find_kallsyms_symbol_value(k: Kernel, table: mod_kallsyms, name:
       return k.mem.word(entry + (k.mem.wordSize === 8 ? 8 : 4))
   }
   return 0n
+}
+
+/** The symbols of a module's table in its order, addresses and names out of memory. */
+export function* each_kallsyms_symbol(
+  k: Kernel,
+  table: mod_kallsyms,
+): Generator<{ readonly name: string; readonly address: bigint }> {
+  const symtab = toVa(table.$int('symtab'), k.mem.wordSize)
+  const strtab = toVa(table.strtab, k.mem.wordSize)
+  for (let i = 1; i < table.num_symtab; i++) {
+    const entry = symtab + i * symSize(k)
+    const name = cString(k, strtab + k.mem.u32(entry))
+    yield { name, address: k.mem.word(entry + (k.mem.wordSize === 8 ? 8 : 4)) }
+  }
 }

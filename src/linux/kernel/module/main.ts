@@ -37,12 +37,19 @@ import type { Kernel } from '../../kernel.ts'
 import { kernelFunctions, kfunc, type KFunction } from '../../kfunc.ts'
 import { kfree, kstrdup } from '../../mm/slab.ts'
 import { vfree } from '../../mm/vmalloc.ts'
+import { since } from '../../version.ts'
 import { add_taint, init_taint_flags, test_taint } from '../panic.ts'
 import { init_param_ops, parse_args } from '../params.ts'
 import { pr_err, pr_notice, pr_warn } from '../printk/printk.ts'
-import { loadedModules, type LoadedModule, type ModuleDefinition, type ModuleFunction } from './api.ts'
+import {
+  loadedModules,
+  type LoadedModule,
+  type ModuleDefinition,
+  type ModuleFunction,
+  type ModuleParam,
+} from './api.ts'
 import { add_kallsyms } from './kallsyms.ts'
-import { layout_and_allocate, type Placement } from './placement.ts'
+import { layout_and_allocate, paramSize, type Placement } from './placement.ts'
 import { simplify_symbols, unuse_modules } from './symbols.ts'
 import { mod_sysfs_setup, mod_sysfs_teardown, param_sysfs_init } from './sysfs.ts'
 import {
@@ -65,7 +72,12 @@ export function init_modules(k: Kernel): void {
 }
 
 /** What a module must have been built for. @see include/linux/vermagic.h */
-export const vermagic = (k: Kernel): string => `${k.profile.release} SMP preempt mod_unload modversions `
+export function vermagic(k: Kernel): string {
+  const { release, wordSize, preemptCount } = k.profile
+  const preempt = preemptCount && since(k, 6, 0) ? 'preempt ' : ''
+  const versions = since(k, 3, 0) ? 'modversions ' : ''
+  return `${release} SMP ${preempt}mod_unload ${versions}${wordSize === 4 ? '686 ' : ''}`
+}
 
 /** @see kernel/module/main.c:find_module */
 export function find_module(k: Kernel, name: string): module | null {
@@ -126,8 +138,9 @@ function check_modinfo(k: Kernel, definition: ModuleDefinition): number {
     return -1
   }
   let taints = 0
-  if (definition.intree !== true) {
-    if (!test_taint(k, TAINT_OOT_MODULE)) pr_warn(k, `${name}: loading out-of-tree module taints kernel.`)
+  if (definition.intree !== true && since(k, 3, 2)) {
+    if (!test_taint(k, TAINT_OOT_MODULE) && since(k, 4, 0))
+      pr_warn(k, `${name}: loading out-of-tree module taints kernel.`)
     add_taint(k, TAINT_OOT_MODULE)
     taints |= 1 << TAINT_OOT_MODULE
   }
@@ -141,10 +154,12 @@ function check_modinfo(k: Kernel, definition: ModuleDefinition): number {
   return taints
 }
 
-/** No signature this kernel trusts. Said once, for the first such module. */
+/** No signature this kernel trusts: they came with 3.7. Said once, for the first such module. */
 function taintUnsigned(k: Kernel, mod: module): void {
+  if (!since(k, 3, 7)) return
   if (!test_taint(k, TAINT_UNSIGNED_MODULE)) {
-    const why = 'signature and/or required key missing - tainting kernel'
+    const gap = since(k, 3, 16) ? ' ' : '  '
+    const why = `signature and/or${gap}required key missing - tainting kernel`
     pr_notice(k, `${mod.name.$string()}: module verification failed: ${why}`)
   }
   add_taint(k, TAINT_UNSIGNED_MODULE)
@@ -215,18 +230,34 @@ function placeParams(
   if (params.length === 0) return
   mod.kp = k.ref('kernel_param', placement.kp)
   mod.num_kp = params.length
-  params.forEach(({ name, type, value, perm }, i) => {
+  params.forEach((param, i) => {
+    const { name, type, value, perm } = param
     const kp = k.ref('kernel_param', placement.kp + i * k.types.sizeof('kernel_param'))
     const at = symbols.get(name) as Va
     k.mem.setPointer(kp.$vaOf('name'), placement.strings.get(name) as Va)
     kp.mod = mod
-    kp.$set('ops', k.sym(`param_ops_${type}`))
+    kp.$set('ops', k.sym(param.array === undefined ? `param_ops_${type}` : 'param_array_ops'))
     kp.perm = perm ?? 0
     kp.level = -1
-    k.mem.setPointer(kp.$vaOf('arg'), at)
+    k.mem.setPointer(kp.$vaOf('arg'), param.array === undefined ? at : placeArray(k, param, symbols))
     if (typeof value === 'string') k.mem.setPointer(at, placement.strings.get(value) as Va)
     else if (value !== undefined && value !== 0) k.mem.setU32(at, value)
   })
+}
+
+/** What `module_param_array` makes beside the array. @see include/linux/moduleparam.h:module_param_array_named */
+function placeArray(
+  k: Kernel,
+  { name, type, array = 0, count }: ModuleParam,
+  symbols: ReadonlyMap<string, Va>,
+): Va {
+  const arr = k.ref('kparam_array', symbols.get(`__param_arr_${name}`) as Va)
+  arr.max = array
+  arr.elemsize = paramSize(k, type)
+  arr.$set('ops', k.sym(`param_ops_${type}`))
+  k.mem.setPointer(arr.$vaOf('elem'), symbols.get(name) as Va)
+  if (count !== undefined) k.mem.setPointer(arr.$vaOf('num'), symbols.get(count) as Va)
+  return arr.$va
 }
 
 /** @see kernel/module/main.c:add_unformed_module */
@@ -254,6 +285,8 @@ function parseParameters(k: Kernel, mod: module, args: string): number {
   const name = mod.name.$string()
   const { kp } = mod
   const unknown = (_: Kernel, param: string): number => {
+    // they have been let pass since 3.11
+    if (!since(k, 3, 11)) return -ENOENT
     pr_warn(k, `${name}: unknown parameter '${param}' ignored`)
     return 0
   }
@@ -364,7 +397,7 @@ export const delete_module = kfunc(FILE, function* delete_module(k, name: string
   }
   const last = toVa(k.sym('last_unloaded_module'), k.mem.wordSize)
   k.mem.write(last, cString(name, MODULE_NAME_LEN))
-  k.mem.write(last + MODULE_NAME_LEN, cString(module_flags(mod), 24))
+  k.mem.write(last + MODULE_NAME_LEN, cString(module_flags(k, mod), 24))
   free_module(k, parts)
   return 0
 })
@@ -378,11 +411,18 @@ const cString = (text: string, size: number): Uint8Array => {
   return bytes
 }
 
-/** `(OE)` as oopses print it; empty without taints. @see kernel/module/main.c:module_flags */
-export function module_flags(mod: module): string {
-  const letters = TAINT_FLAGS.map(([on], i) => (((mod.taints >> BigInt(i)) & 1n) === 1n ? on : ''))
+/** `(OE)` as oopses print it, letters out of memory; empty without taints. @see kernel/module/main.c:module_flags */
+export function module_flags(k: Kernel, mod: module): string {
+  const letters = TAINT_FLAGS.map((_, i) =>
+    ((mod.taints >> BigInt(i)) & 1n) === 1n ? String.fromCharCode(taintLetter(k, i)) : '',
+  )
   const text = letters.join('')
   return text === '' ? '' : `(${text})`
+}
+
+function taintLetter(k: Kernel, flag: number): number {
+  const table = toVa(k.sym('taint_flags'), k.mem.wordSize)
+  return k.ref('taint_flag', table + flag * k.types.sizeof('taint_flag')).c_true
 }
 
 /** Take a reference, unless the module is going away. @see kernel/module/main.c:try_module_get */

@@ -11,6 +11,7 @@ import { PAGE_SIZE } from '../../../abi/page.ts'
 import { ORC_ROWS_PER_FUNCTION } from '../../arch/x86/kernel/orc.ts'
 import type { Kernel } from '../../kernel.ts'
 import { module_alloc } from '../../mm/vmalloc.ts'
+import { since } from '../../version.ts'
 import type { ModuleDefinition, ModuleFunction, ModuleVariable, ParamType } from './api.ts'
 import { symtabBytes, type ModuleSymbol } from './kallsyms.ts'
 
@@ -50,8 +51,10 @@ export function paramSize(k: Kernel, type: ParamType): number {
   return type === 'int' || type === 'uint' ? 4 : k.mem.wordSize
 }
 
-/** Text of a function: there are no instructions, so its length comes from its name. */
-function textBytes(name: string): number {
+/** Text of a function: there are no instructions, so its length comes from its name, unless the definition says. */
+function textBytes(name: string, { textSizes }: ModuleDefinition): number {
+  const given = textSizes?.[name]
+  if (given !== undefined) return given
   let h = 0
   for (const c of name) h = (Math.imul(h, 31) + c.charCodeAt(0)) >>> 0
   return TEXT_ALIGN * (4 + (h % 24))
@@ -73,23 +76,24 @@ const put = (sheet: Sheet, name: string, size: number, to: number, type: string,
 /** Lay the definition out and allocate its areas. */
 export function layout_and_allocate(k: Kernel, definition: ModuleDefinition): Placement {
   const exported = new Set(definition.exports ?? [])
+  const letterOf = (name: string, kind: string): string => (exported.has(name) ? kind.toUpperCase() : kind)
   const sheet: Sheet = { symbols: [], used: 0 }
   const offsets = new Map<ModuleFunction, number>()
   for (const f of definition.functions ?? []) {
     const { name } = f.kfunc
     offsets.set(
       f,
-      put(sheet, name, textBytes(name), TEXT_ALIGN, exported.has(name) ? 'T' : 't', SECTION.text),
+      put(sheet, name, textBytes(name, definition), TEXT_ALIGN, letterOf(name, 't'), SECTION.text),
     )
   }
   if (definition.exit !== undefined) {
     const { name } = definition.exit.kfunc
-    const at = put(sheet, name, textBytes(name), TEXT_ALIGN, 't', SECTION.exit)
+    const at = put(sheet, name, textBytes(name, definition), TEXT_ALIGN, 't', SECTION.exit)
     offsets.set(definition.exit, at)
     sheet.symbols.push({
       name: 'cleanup_module',
       offset: at,
-      size: textBytes(name),
+      size: textBytes(name, definition),
       type: 'T',
       section: SECTION.exit,
     })
@@ -115,24 +119,23 @@ export function layout_and_allocate(k: Kernel, definition: ModuleDefinition): Pl
 
   sheet.used = roSize
   const variables = variablesOf(k, definition)
-  const letter = (name: string, kind: string): string => (exported.has(name) ? kind.toUpperCase() : kind)
   for (const v of variables.filter(({ initial }) => initial !== undefined))
-    put(sheet, v.name, v.size, v.align ?? 8, letter(v.name, 'd'), SECTION.data)
+    put(sheet, v.name, v.size, v.align ?? 8, letterOf(v.name, 'd'), SECTION.data)
   const mod = put(sheet, '__this_module', k.types.sizeof('module'), 64, 'd', SECTION.thisModule)
   for (const v of variables.filter(({ initial }) => initial === undefined))
-    put(sheet, v.name, v.size, v.align ?? 8, letter(v.name, 'b'), SECTION.bss)
+    put(sheet, v.name, v.size, v.align ?? 8, letterOf(v.name, 'b'), SECTION.bss)
   const symtab = pages(sheet.used)
 
   const named = sheet.symbols.map(({ offset, ...rest }) => ({ ...rest, va: offset }))
-  const coreSize = pages(symtab + symtabBytes(k, named))
-  const base = module_alloc(k, coreSize)
+  const used = symtab + symtabBytes(k, named)
+  const base = module_alloc(k, pages(used))
   const symbols = named.map((symbol) => ({ ...symbol, va: base + symbol.va }))
   const functions = new Map(
-    [...offsets].map(([f, at]) => [f, { va: base + at, size: textBytes(f.kfunc.name) }]),
+    [...offsets].map(([f, at]) => [f, { va: base + at, size: textBytes(f.kfunc.name, definition) }]),
   )
   const init = placeInit(k, definition, symbols, functions)
   return {
-    core: { base, size: coreSize, textSize, roSize },
+    core: { base, size: coreSize(k, definition, used), textSize, roSize },
     init: init.area,
     mod: base + mod,
     kp: params.length === 0 ? 0 : base + kp,
@@ -145,6 +148,11 @@ export function layout_and_allocate(k: Kernel, definition: ModuleDefinition): Pl
     functions,
     strings: new Map([...strings].map(([text, at]) => [text, base + at])),
   }
+}
+
+/** Whole pages; before 4.5 to the byte, as the definition has it when there is a real one to go by. */
+function coreSize(k: Kernel, { coreBytes }: ModuleDefinition, used: number): number {
+  return since(k, 4, 5) ? pages(used) : (coreBytes ?? used)
 }
 
 /** Room for the unwind tables, as many rows as the functions can have. */
@@ -167,13 +175,14 @@ const pages = (bytes: number): number => align(bytes, PAGE_SIZE)
 /** The init text and the whole file's symbols, in an area of their own. */
 function placeInit(
   k: Kernel,
-  { init }: ModuleDefinition,
+  definition: ModuleDefinition,
   core: readonly ModuleSymbol[],
   functions: Map<ModuleFunction, { va: Va; size: number }>,
 ): { area: Area | undefined; symtab: Va; symbols: readonly ModuleSymbol[] } {
+  const { init } = definition
   if (init === undefined) return { area: undefined, symtab: 0, symbols: [] }
   const { name } = init.kfunc
-  const size = textBytes(name)
+  const size = textBytes(name, definition)
   const textSize = pages(size)
   const own = (va: Va): ModuleSymbol[] => [
     { name, va, size, type: 't', section: SECTION.init },
@@ -196,10 +205,19 @@ function stringsOf(definition: ModuleDefinition): Set<string> {
 
 /** The definition's variables and those of its parameters. */
 function variablesOf(k: Kernel, definition: ModuleDefinition): ModuleVariable[] {
-  const params = (definition.params ?? []).map(({ name, type, value }): ModuleVariable => {
+  const params = (definition.params ?? []).flatMap(({ name, type, value, array }): ModuleVariable[] => {
     const size = paramSize(k, type)
+    if (array !== undefined) return arrayVariables(k, name, size, array)
     const plain = value === undefined || value === 0
-    return plain ? { name, size, align: size } : { name, size, align: size, initial: new Uint8Array(size) }
+    return [plain ? { name, size, align: size } : { name, size, align: size, initial: new Uint8Array(size) }]
   })
   return [...params, ...(definition.variables ?? [])]
+}
+
+const arrayVariables = (k: Kernel, name: string, size: number, max: number): ModuleVariable[] => {
+  const bytes = k.types.sizeof('kparam_array')
+  return [
+    { name, size: size * max, align: size },
+    { name: `__param_arr_${name}`, size: bytes, align: 8, initial: new Uint8Array(bytes) },
+  ]
 }

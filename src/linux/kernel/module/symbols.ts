@@ -8,6 +8,7 @@ import { loadLayout } from '../../../layouts/layout.ts'
 import { list_add, list_del, list_for_each_entry } from '../../../structures/list.ts'
 import { perKernel, type Kernel } from '../../kernel.ts'
 import { kfree, kmalloc } from '../../mm/slab.ts'
+import { since } from '../../version.ts'
 import { pr_warn } from '../printk/printk.ts'
 import { loadedModules, type ModuleDefinition } from './api.ts'
 
@@ -17,20 +18,29 @@ const exportsOf = perKernel((k) => {
   for (const { name, exported } of loadLayout(k.profile.layout).symbols) {
     if (exported !== undefined) exports.set(name, exported === 'gpl')
   }
-  const [major = 0, minor = 0] = k.profile.release.split(/[.-]/).map(Number)
-  if (major < 5 || (major === 5 && minor < 7)) {
-    // made private in 5.7
+  if (!since(k, 5, 7)) {
     exports.set('kallsyms_lookup_name', true)
     exports.set('kallsyms_on_each_symbol', true)
   }
+  if (!since(k, 4, 0)) {
+    exports.set('getname', false)
+    exports.set('putname', false)
+  }
+  for (const name of patchedExports(k)) exports.set(name, false)
   return exports
 })
 
+/** Symbols that this kernel's builder has exported with a patch of his own; named before the first module is loaded. */
+export const patchedExports = perKernel(() => new Set<string>())
+
+/** printk() calls a function of another name since 5.15. */
+const importName = (k: Kernel, symbol: string): string =>
+  symbol === '_printk' && !since(k, 5, 15) ? 'printk' : symbol
+
 /** How this kernel ends an "Unknown symbol" line: the error number came in 3.x, its sign and value in 3.18. */
 function unknownSuffix(k: Kernel): string {
-  const [major = 0, minor = 0] = k.profile.release.split(/[.-]/).map(Number)
-  if (major < 3) return ''
-  return major === 3 && minor < 18 ? ' (err 0)' : ' (err -2)'
+  if (!since(k, 3, 0)) return ''
+  return since(k, 3, 18) ? ' (err -2)' : ' (err 0)'
 }
 
 /**
@@ -41,9 +51,10 @@ function unknownSuffix(k: Kernel): string {
 export function simplify_symbols(k: Kernel, mod: module, definition: ModuleDefinition): number {
   const gpl = GPL_COMPATIBLE.includes(definition.license)
   let rc = 0
-  for (const symbol of definition.imports ?? []) {
-    const gplOnly = exportsOf(k).get(symbol)
-    if (gplOnly !== undefined && k.symbols.has(symbol) && (gpl || !gplOnly)) {
+  for (const wanted of definition.imports ?? []) {
+    const symbol = importName(k, wanted)
+    const gplOnly = exportsOf(k).get(symbol) ?? exportsOf(k).get(wanted)
+    if (gplOnly !== undefined && (k.symbols.has(symbol) || k.symbols.has(wanted)) && (gpl || !gplOnly)) {
       if (gplOnly) mod.using_gplonly_symbols = 1
       continue
     }

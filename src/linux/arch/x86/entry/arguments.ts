@@ -26,7 +26,7 @@ export function ia32_regs(regs: pt_regs): pt_regs {
 /** A system call's argument as it stands in the register. */
 export function syscall_arg(regs: pt_regs, index: number): bigint {
   if (regs.$mem.wordSize === 4 || narrow.has(regs)) {
-    return BigInt.asUintN(32, BigInt(regs[ARGUMENTS_32[index] as (typeof ARGUMENTS_32)[number]]))
+    return BigInt.asUintN(32, regs[ARGUMENTS_32[index] as (typeof ARGUMENTS_32)[number]])
   }
   return regs[ARGUMENTS_64[index] as (typeof ARGUMENTS_64)[number]]
 }

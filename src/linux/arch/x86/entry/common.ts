@@ -25,14 +25,13 @@ import { do_group_exit } from '../../../kernel/exit.ts'
 import { schedule, signal_pending, task_stack_page, test_tsk_flag } from '../../../kernel/sched/core.ts'
 import { get_signal } from '../../../kernel/signal.ts'
 import { task_work_run } from '../../../kernel/task_work.ts'
-import { sleepable, type MaySleep } from '../../../sleepable.ts'
+import { sleepable } from '../../../sleepable.ts'
 import { task_pt_regs } from '../kernel/stack.ts'
 import { ARGUMENTS_64 } from './arguments.ts'
+import { handlerAt, type SyscallHandler } from './handler.ts'
 
+export type { SyscallHandler } from './handler.ts'
 export { syscall_arg, syscall_int, syscall_ptr, syscall_sourced } from './arguments.ts'
-
-/** A handler: arguments come in the saved registers. */
-export type SyscallHandler = (k: Kernel, regs: pt_regs) => MaySleep<number | bigint>
 
 /** What entering and leaving the kernel costs, in nanoseconds of virtual time. */
 export const SYSCALL_NS = 400
@@ -65,25 +64,15 @@ function handlerOf(k: Kernel, nr: number): SyscallHandler | undefined {
   return name === undefined ? undefined : namedHandler(k, `__x64_sys_${name}`)
 }
 
-/**
- * What a table of handlers has at a number, to be called: whoever patches the table is called.
- * @returns undefined where a function of the kernel is that the simulator lacks: -ENOSYS
- */
-export function tableEntry(k: Kernel, table: string, nr: number): SyscallHandler | undefined {
-  const entry = k.mem.word(toVa(k.sym(table), k.mem.wordSize) + nr * k.mem.wordSize)
-  if (k.codeAt(entry) === undefined && isKernelText(k, entry)) return undefined
-  return k.indirect<SyscallHandler>(entry)
+/** What a table of handlers has at a number, to be called: whoever patches the table is called. */
+export function tableEntry(k: Kernel, table: string, nr: number): SyscallHandler {
+  return handlerAt(k, k.mem.word(toVa(k.sym(table), k.mem.wordSize) + nr * k.mem.wordSize))
 }
 
 /** A handler as the switch names it, whatever any table says. */
 export function namedHandler(k: Kernel, name: string): SyscallHandler | undefined {
   const at = k.symbols.get(name)
   return at === undefined ? undefined : (k.codeAt(at) as unknown as SyscallHandler | undefined)
-}
-
-/** A function of the kernel proper: one the simulator lacks answers -ENOSYS; elsewhere is a module's. */
-function isKernelText(k: Kernel, address: bigint): boolean {
-  return address >= k.sym('_text') && address < (k.symbols.get('_end') ?? k.sym('_etext'))
 }
 
 /** @see arch/x86/entry/syscall_64.c:sys_call_table */
