@@ -6,6 +6,7 @@ import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-com
 import { Misuse } from '../src/crash/misuse.ts'
 import {
   hitsIn,
+  LeftOut,
   kernelPages,
   physicalPages,
   stackPages,
@@ -68,6 +69,7 @@ export default class Search extends DumpCommand {
     })
     if (flags.t === true || flags.T === true) return inStacks(target, wanted, flags.T === true)
     const rows: SearchRow[] = []
+    const left = new LeftOut()
     const text = function* (): Generator<string> {
       for (const { row, line } of hitsIn(pages(), wanted, range)) {
         rows.push(row)
@@ -76,17 +78,31 @@ export default class Search extends DumpCommand {
     }
     const pages = (): Iterable<SearchPage> => {
       const bounds = boundsOf(target, range)
-      if (flags.p === true) return physicalPages(target, bounds)
+      if (flags.p === true) return physicalPages(target, bounds, left)
       const isUser = flags.u === true || (spaces.length === 0 && range.start > 0n && bounds.start >= 0 && target.wordSize === 8) // prettier-ignore
       if (isUser) {
         const task = currentTask(target, context)
-        return task === undefined ? [] : userPages(target, task, bounds)
+        return task === undefined ? [] : userPages(target, task, bounds, left)
       }
       const parts: KernelPart[] =
         flags.V === true ? ['vmalloc'] : flags.K === true ? ['unity', 'image'] : ['unity', 'vmalloc', 'image']
-      return kernelPages(target, parts, bounds)
+      return kernelPages(target, parts, bounds, left)
     }
-    return { rows, text: text() }
+    return searchReport(rows, text(), left)
+  }
+}
+
+/** Nothing found is a failure, as grep has it. */
+function searchReport(rows: readonly SearchRow[], text: Iterable<string>, left?: LeftOut): Report {
+  return {
+    rows,
+    text,
+    get failed() {
+      return rows.length === 0
+    },
+    get remark() {
+      return left?.remark
+    },
   }
 }
 
@@ -145,5 +161,5 @@ function inStacks(target: Target, wanted: readonly Wanted[], active: boolean): R
       if (any) yield '\n'
     }
   }
-  return { rows, text: text() }
+  return searchReport(rows, text())
 }

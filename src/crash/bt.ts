@@ -269,12 +269,20 @@ class Bt {
     const rows = wanted.map((s) => ({
       cpu: s.cpu,
       stack: s.name,
-      frames: [...this.#tracer.exceptionFrames(stackOf(s))].map(({ at, regs }) => ({
-        at: address(at),
-        registers: regs,
-      })),
+      frames: this.#frameRows(stackOf(s)),
     }))
     return { rows, text: text() }
+  }
+
+  /** Exception frames in `--json`. */
+  #frameRows(stack: Stack | undefined): object[] {
+    const frames = stack === undefined ? [] : [...this.#tracer.exceptionFrames(stack)]
+    return frames.map(({ at, regs, symbol }) => ({
+      at: address(at),
+      mode: user_mode(regs) ? 'user' : 'kernel',
+      ...(symbol !== undefined && { symbol: symbol.name, offset: symbol.offset }),
+      registers: regs,
+    }))
   }
 
   /** `-v`: is the end of every stack still as it was made? */
@@ -311,12 +319,15 @@ class Bt {
   }
 
   #row(task: TaskContext): object {
+    if (this.#in.flags.e) return { ...taskRow(task), frames: this.#frameRows(this.#tracer.stackOf(task)) }
     const trace = [...this.#tracer.trace(task, this.#options)].map(eventRow)
-    return { pid: task.pid, task: task.task.$addr, cpu: task.cpu, comm: task.comm, trace }
+    return { ...taskRow(task), trace }
   }
 }
 
 /** @see include/uapi/linux/magic.h */
 const STACK_END_MAGIC = 0x57ac6e9dn
+
+const taskRow = ({ pid, task, cpu, comm }: TaskContext): object => ({ pid, task: task.$addr, cpu, comm })
 
 const address = (va: Va): bigint => toAddr(va)

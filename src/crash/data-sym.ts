@@ -121,7 +121,9 @@ class Symbols {
       found = true
       yield this.#line(symbol)
     }
-    if (!found) yield '(none found)\n'
+    if (found) return
+    this.#failed = true
+    yield '(none found)\n'
   }
 
   *#one(word: string): Generator<string> {

@@ -22,6 +22,8 @@ export interface Report {
   readonly text: string | Iterable<string>
   /** Something could not be shown: the text has what could be, the exit status is 1. Read after `text` ended. */
   readonly failed?: boolean
+  /** What a person should know besides, such as what could not be looked at: a line for stderr. Read after `text`. */
+  readonly remark?: string | undefined
 }
 
 /** What `show` is given. */

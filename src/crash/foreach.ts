@@ -25,7 +25,7 @@ export async function foreachReport(invocation: ForeachInvocation): Promise<Repo
     note('no keywords specified')
     return { rows: [], text: '', failed: true }
   }
-  if (tasks.length === 0) return { rows: [], text: '' }
+  if (tasks.length === 0) return { rows: [], text: '', failed: true }
   if (keyword === 'ps')
     return invocation.call('ps', [...asked.options, ...tasks.map(addressOf), ...asked.words])
   if (keyword === 'set') return contexts(target, tasks)

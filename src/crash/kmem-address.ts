@@ -146,7 +146,6 @@ function taskAt(target: Target, va: Va): TaskContext | undefined {
 }
 
 function vmapPart(target: Target, va: Va, row: KmemAddress): string | undefined {
-  if (findSymbolVa(target, 'vmap_area_list') === undefined) return undefined
   const area = find_vmap_area(target, va)
   if (area === undefined) return undefined
   row.vmap = area

@@ -40,6 +40,7 @@ export function mountsReport(target: Target, task: StructRef, words: readonly st
         rows.push(row)
         yield mountLine(target, row)
       }
+      failed = words.length > 0 && rows.length === 0
     } catch (error) {
       if (!isDamage(error)) throw error
       failed = true

@@ -4,6 +4,8 @@
 export interface Output {
   write(text: string): void
   note(line: string): void
+  /** A line for the person beside, never among the text: stderr. */
+  remark?(line: string): void
   /** Nobody reads any more (the pager was left): stop producing. */
   readonly ended?: boolean
   /** Resolves when more can be written without piling up. */
@@ -34,6 +36,9 @@ export class StreamOutput implements Output {
   }
   note(line: string): void {
     this.#errors.write(this.#errors.isTTY === true ? `${withoutControls(line)}\n` : `${line}\n`)
+  }
+  remark(line: string): void {
+    if (this.#errors !== this.#out) this.note(line)
   }
 }
 

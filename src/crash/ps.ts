@@ -33,6 +33,7 @@ import {
   type Times,
 } from './ps-more.ts'
 import { selectors, type Selector } from './ps-select.ts'
+import { faultMark, isDamage } from './fault-mark.ts'
 import { taskHeader } from './task-header.ts'
 
 type Flag = 'k' | 'u' | 'G' | 's' | 'p' | 'c' | 't' | 'l' | 'm' | 'a' | 'g' | 'r' | 'S' | 'A' | 'H'
@@ -49,8 +50,14 @@ export function psReport({ target, flags, words, note }: PsInvocation): Report {
   const table = task_table(target)
   for (const { where, error } of table.problems) note(`${where}: ${error.message}`)
   if (flags.S) return summary(table)
-  const chosen = chooseTasks(table, flags, words, note)
-  return new PsText(target, table, flags, note, words.length > 0).report(chosen)
+  const unknown: string[] = []
+  const complain = (line: string): void => {
+    unknown.push(line)
+    note(line)
+  }
+  const chosen = chooseTasks(table, flags, words, complain)
+  const failed = unknown.length > 0 || (words.length > 0 && chosen.length === 0)
+  return new PsText({ target, table, flags, note, named: words.length > 0, failed }).report(chosen)
 }
 
 /** `ps -S` */
@@ -144,6 +151,17 @@ function limitRow({ name, current, maximum }: ReturnType<typeof task_rlimits>[nu
   return { name, current: limit(current), maximum: limit(maximum) }
 }
 
+interface PsTextOptions {
+  readonly target: Target
+  readonly table: TaskTable
+  readonly flags: PsInvocation['flags']
+  readonly note: (line: string) => void
+  /** were tasks named? */
+  readonly named: boolean
+  /** was one of them not found? */
+  readonly failed: boolean
+}
+
 /** Shows tasks one way or another; a task that cannot be read costs its line, not the command. */
 class PsText {
   readonly #target: Target
@@ -153,19 +171,13 @@ class PsText {
   readonly #named: boolean
   #failed = false
 
-  constructor(
-    target: Target,
-    table: TaskTable,
-    flags: PsInvocation['flags'],
-    note: (line: string) => void,
-    named: boolean,
-  ) {
+  constructor({ target, table, flags, note, named, failed }: PsTextOptions) {
     this.#target = target
     this.#table = table
     this.#flags = flags
     this.#note = note
     this.#named = named
-    this.#failed = table.problems.length > 0
+    this.#failed = failed || table.problems.length > 0
   }
 
   report(tasks: readonly TaskContext[]): Report {
@@ -268,8 +280,19 @@ class PsText {
     if (t) return { ...row, ...numbers(timesOf(table, task)) }
     if (l || m) return { ...row, last_run_ns: Number(task_last_run(task.task)) }
     if (r) return { ...row, limits: task_rlimits(task.task).map(limitRow) }
-    if (a) return { ...row, ...(argumentsOf(this.#target, task) ?? { argv: [], envp: [] }) }
+    if (a) return { ...row, ...this.#argumentsRow(task) }
     return row
+  }
+
+  /** Arguments that cannot be read leave the row; what is wrong stands in their place. */
+  #argumentsRow(task: TaskContext): object {
+    try {
+      return argumentsOf(this.#target, task) ?? { argv: [], envp: [] }
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      this.#failed = true
+      return { argv: null, envp: null, problem: faultMark(error) }
+    }
   }
 
   #attempt<T>(task: TaskContext, show: () => T, problem = 'cannot read task'): T | undefined {

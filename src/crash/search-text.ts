@@ -6,12 +6,12 @@ import {
   linear_pages,
   mapped_pages,
   search_pages,
-  vmalloc_ranges,
   type FoundHit,
   type LinearRange,
   type Pattern,
   type SearchPage,
 } from '../helpers/memory-search.ts'
+import { vmalloc_ranges } from '../helpers/vmalloc.ts'
 import { task_stack, thread_size } from '../helpers/stack.ts'
 import type { TaskContext } from '../helpers/tasks.ts'
 import { START_KERNEL_MAP } from '../target/address-space.ts'
@@ -37,6 +37,19 @@ export interface SearchRow {
   readonly pid?: number
 }
 
+/** The page frames a search would have looked at, were they in the dump: each counts once. */
+export class LeftOut {
+  readonly #frames = new Set<number>()
+  readonly add = (pfn: number): void => void this.#frames.add(pfn)
+
+  /** One line; undefined when nothing was left out. */
+  get remark(): string | undefined {
+    const { size } = this.#frames
+    if (size === 0) return undefined
+    return `${size} ${size === 1 ? 'page is' : 'pages are'} not in the dump and ${size === 1 ? 'was' : 'were'} not searched`
+  }
+}
+
 /** Inclusive start, exclusive end. */
 export interface Bounds {
   readonly start: Va
@@ -50,17 +63,18 @@ export function* kernelPages(
   target: Target,
   parts: readonly KernelPart[],
   bounds: Bounds,
+  left: LeftOut = new LeftOut(),
 ): Generator<SearchPage> {
   const linear = (range: LinearRange): Generator<SearchPage> => {
     const start = Math.max(range.start, bounds.start)
     const size = Math.min(range.start + range.size, bounds.end) - start
     const phys = range.phys + start - range.start
-    return linear_pages(target.phys, target.container.ranges, { start, phys, size })
+    return linear_pages(target.phys, target.container.ranges, { start, phys, size }, left.add)
   }
   if (parts.includes('unity')) yield* linear(unityMap(target))
   if (parts.includes('vmalloc')) {
     for (const { start, end } of vmalloc_ranges(target))
-      yield* virtualPages(target, target.mem, target.space.table, clip({ start, end }, bounds))
+      yield* virtualPages(target, target.mem, target.space.table, clip({ start, end }, bounds), left)
   }
   if (parts.includes('image') && target.wordSize === 8) yield* linear(imageMap(target))
 }
@@ -80,12 +94,17 @@ function imageMap(target: Target): LinearRange {
 }
 
 /** A task's own memory, VMA by VMA. */
-export function* userPages(target: Target, { task }: TaskContext, bounds: Bounds): Generator<SearchPage> {
+export function* userPages(
+  target: Target,
+  { task }: TaskContext,
+  bounds: Bounds,
+  left: LeftOut = new LeftOut(),
+): Generator<SearchPage> {
   const mm = task.$ref('mm')
   if (mm === null) return
   const memory = target.memoryOf(mm)
   for (const vma of for_each_vma(mm))
-    yield* virtualPages(target, memory, memory.table, clip(vma_range(vma), bounds))
+    yield* virtualPages(target, memory, memory.table, clip(vma_range(vma), bounds), left)
 }
 
 /** A task's kernel stack. */
@@ -96,10 +115,14 @@ export function stackPages(target: Target, { task }: TaskContext): Generator<Sea
 }
 
 /** Physical memory, by physical address. */
-export function physicalPages(target: Target, { start, end }: Bounds): Generator<SearchPage> {
+export function physicalPages(
+  target: Target,
+  { start, end }: Bounds,
+  left: LeftOut = new LeftOut(),
+): Generator<SearchPage> {
   const from = Math.max(0, start)
   const size = Math.min(end, 2 ** 52) - from
-  return linear_pages(target.phys, target.container.ranges, { start: from, phys: from, size })
+  return linear_pages(target.phys, target.container.ranges, { start: from, phys: from, size }, left.add)
 }
 
 const clip = (range: Bounds, bounds: Bounds): Bounds => ({
@@ -112,10 +135,12 @@ function virtualPages(
   memory: VirtualMemory,
   table: { walk(va: Va): Walk },
   { start, end }: Bounds,
+  left: LeftOut = new LeftOut(),
 ): Generator<SearchPage> {
   const page = (va: Va): Uint8Array | number => {
     const bytes = memory.pageOf(va)
     if (typeof bytes !== 'string') return bytes
+    if (bytes === 'excluded') left.add(Math.floor((table.walk(va).phys ?? va) / PAGE_SIZE))
     if (bytes !== 'unmapped' || target.space.mode !== 'x86_64') return PAGE_SIZE
     // an empty entry leaves all that it could have mapped empty
     return 2 ** (39 - 9 * (table.walk(va).entries.length - 1))

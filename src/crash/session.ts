@@ -66,6 +66,7 @@ export class Session {
     try {
       const report = await this.report(name, words, (line) => output.note(line))
       await writeText(report.text, output, this.interrupted)
+      if (report.remark !== undefined) output.remark?.(`${name}: ${report.remark}`)
       return report.failed !== true
     } catch (error) {
       const synopsis = (await this.commands.find(name))?.synopsis ?? ''

@@ -54,7 +54,7 @@ function statistics(target: Target, note: (line: string) => void): Report {
     }
   }
   add('KERNEL', () => `${NAMELIST}${taintMark(target)}`)
-  add('DUMPFILE', () => `${target.path}${snapshotMark(target)}`)
+  add('DUMPFILE', () => `${target.path}${partialMark(target)}${snapshotMark(target)}`)
   add('CPUS', () => cpusText(target))
   add('DATE', () => dateText(target))
   add('UPTIME', () => duration(uptime(target)))
@@ -83,6 +83,10 @@ function taintMark(target: Target): string {
     throw error
   }
 }
+
+/** A dump that says it left pages out. */
+const partialMark = ({ container }: Target): string =>
+  (container.excludedPages ?? 0) > 0 ? '  [PARTIAL DUMP]' : ''
 
 const snapshotMark = ({ snapshot }: Target): string => (snapshot === undefined ? '' : `  [${snapshot.name}]`)
 

@@ -52,7 +52,7 @@ export function kernelVtop(target: Target, va: Va, header: boolean): VtopAnswer 
   const base = { virtual: addr(va) as bigint, space: 'kernel' as const, accessible: true, ...walkJson(walk) }
   const leaf = walk.entries.at(-1)
   if (walk.phys === undefined || leaf === undefined) {
-    return { rows: base, text: joined([...lines, '']), hasPage: false, failed: isMissing(walk) }
+    return { rows: base, text: joined([...lines, '']), hasPage: false, failed: true }
   }
   const large = walk.pageSize > PAGE_SIZE ? `  ${largeName(walk.pageSize)}` : ''
   lines.push(`  PAGE: ${hex(pageBase(walk))}${large}`, '')
@@ -73,7 +73,7 @@ export function userVtop(target: Target, task: StructRef, va: Va, header: boolea
   if (mm === null || vma === undefined) {
     const lines = [...title(USER_WIDTH), `${hex(addr(va)).padEnd(USER_WIDTH)}  (not accessible)`, '']
     const rows = { ...base, accessible: false, entries: [] }
-    return { rows, text: joined(lines), hasPage: false, failed: false }
+    return { rows, text: joined(lines), hasPage: false, failed: true }
   }
   const walk = target.memoryOf(mm).table.walk(va)
   const lines = [...head(va, USER_WIDTH, walk), ...walk.entries.map(entryLine)]

@@ -1,10 +1,7 @@
 /** Finding values and text in memory: the ranges of an address space page by page, and what of each matches. */
 
-import { addr, toVa, type Va } from '../base/addr.ts'
-import { FaultError, ValidationError } from '../base/errors.ts'
+import { addr, type Va } from '../base/addr.ts'
 import type { PhysicalMemory } from '../memory/memory.ts'
-import { list_for_each_entry } from '../structures/list.ts'
-import { findSymbolVa, type Kernel } from './kernel.ts'
 
 const PAGE_SIZE = 4096
 
@@ -105,11 +102,15 @@ export interface LinearRange {
   readonly size: number
 }
 
-/** The pages of physical memory that are in the dump, `range.start` on; page frames of `ranges` only. */
+/**
+ * The pages of physical memory that are in the dump, `range.start` on; page frames of `ranges` only.
+ * @param excluded told of each that the dump left out
+ */
 export function* linear_pages(
   memory: PhysicalMemory,
   ranges: readonly { readonly startPfn: number; readonly endPfn: number }[],
   { start, phys, size }: LinearRange,
+  excluded: (pfn: number) => void = () => undefined,
 ): Generator<SearchPage> {
   const first = Math.max(0, Math.floor(phys / PAGE_SIZE))
   const end = Math.ceil((phys + size) / PAGE_SIZE)
@@ -117,6 +118,7 @@ export function* linear_pages(
     for (let pfn = Math.max(first, startPfn); pfn < Math.min(end, endPfn); pfn++) {
       const bytes = memory.page(pfn)
       if (typeof bytes !== 'string') yield { at: addr(start + pfn * PAGE_SIZE - phys), bytes }
+      else if (bytes === 'excluded') excluded(pfn)
     }
   }
 }
@@ -143,30 +145,5 @@ export function* mapped_pages(
     }
     yield { at: addr(va), bytes }
     va += PAGE_SIZE
-  }
-}
-
-/** More areas, or larger ones, can only come of damage. */
-const AREAS_MAX = 1_000_000
-const AREA_MAX = 2 ** 36
-
-/**
- * Where vmalloc and modules lie: start and end of each `struct vm_struct`. A damaged list ends where it is damaged.
- *
- * @see mm/vmalloc.c:vmap_area_list
- */
-export function* vmalloc_ranges(kernel: Kernel): Generator<{ start: Va; end: Va }> {
-  const head = findSymbolVa(kernel, 'vmap_area_list')
-  if (head === undefined) return
-  try {
-    for (const area of list_for_each_entry(kernel.types, kernel.mem, head, 'vmap_area', 'list', AREAS_MAX)) {
-      const vm = area.vm
-      if (vm === null) continue
-      const start = toVa(area.va_start, kernel.mem.wordSize)
-      const end = toVa(area.va_end, kernel.mem.wordSize)
-      if (end > start && end - start < AREA_MAX) yield { start, end }
-    }
-  } catch (error) {
-    if (!(error instanceof FaultError || error instanceof ValidationError)) throw error
   }
 }

@@ -61,6 +61,8 @@ export interface Container {
   /** bytes of a pointer as the container knows it; undefined where it does not say */
   readonly wordSize: 4 | 8 | undefined
   readonly history: History | undefined
+  /** how many pages of the machine's memory the dump says it left out; absent where it cannot say */
+  readonly excludedPages?: number | undefined
   /** of one part of a split dump, the page frames it holds */
   readonly part?: PfnRange | undefined
   /** what is wrong with the file without making it unreadable: one line each */

@@ -68,6 +68,10 @@ class KdumpContainer implements Container {
     this.warnings = warnings
   }
 
+  get excludedPages(): number {
+    return this.memory.excludedPages()
+  }
+
   close(): void {
     this.#source.close()
   }
@@ -106,6 +110,15 @@ class KdumpMemory implements PhysicalMemory {
     if (!bit(this.#dumped, pfn)) return bit(this.#exists, pfn) ? 'excluded' : 'missing'
     if (pfn < startPfn || pfn >= endPfn) return 'missing'
     return this.#cache.get(pfn, this.#load)
+  }
+
+  /** Pages the machine had that were not dumped. */
+  excludedPages(): number {
+    let count = 0
+    this.#exists.forEach((byte, i) => {
+      if (byte !== 0) count += popcount(byte & ~(this.#dumped[i] ?? 0))
+    })
+    return count
   }
 
   /** Memory the machine had, dumped or not. */

@@ -91,6 +91,10 @@ class SplitContainer implements Container {
     return total
   }
 
+  get excludedPages(): number | undefined {
+    return this.#parts[0]?.container.excludedPages
+  }
+
   close(): void {
     for (const { container } of this.#parts) container.close()
   }
