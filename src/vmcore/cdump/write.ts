@@ -1,10 +1,10 @@
-/** Writes a `.cdump`: to a temporary name first, so that a dump is whole or absent. */
+/** Writes a `.cdump`. */
 
-import { closeSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { Packr } from 'msgpackr'
-import { DumpError, invariant } from '../../base/errors.ts'
+import { invariant } from '../../base/errors.ts'
 import { PAGE_SIZE } from '../container.ts'
 import { crc32 } from '../crc32.ts'
+import { writeWhole, type FileWriter } from '../file-writer.ts'
 import { snappyCompress } from '../snappy.ts'
 import {
   encodeHead,
@@ -43,47 +43,7 @@ export interface CdumpInput {
  * @throws DumpError UNWRITABLE naming the path; nothing is left behind then
  */
 export function writeCdump(path: string, input: CdumpInput): number {
-  const temporary = `${path}.${process.pid}.tmp`
-  let fd: number | undefined
-  let created = false
-  try {
-    refuseSpecial(path)
-    fd = openSync(temporary, 'wx')
-    created = true
-    const size = writeTo(new FileWriter(fd), input)
-    closeSync(fd)
-    fd = undefined
-    renameSync(temporary, path)
-    return size
-  } catch (error) {
-    if (fd !== undefined) closeSync(fd)
-    if (created) rmSync(temporary, { force: true })
-    if (!(error instanceof Error && 'code' in error && 'syscall' in error)) throw error
-    throw new DumpError('UNWRITABLE', path, -1, `cannot write: ${describe(String(error.code))}`)
-  }
-}
-
-/** A rename would put a file in the place of a device, pipe or directory. */
-function refuseSpecial(path: string): void {
-  const there = statSync(path, { throwIfNoEntry: false })
-  if (there === undefined || there.isFile()) return
-  const what = there.isDirectory() ? 'is a directory' : 'is no regular file'
-  throw new DumpError('UNWRITABLE', path, -1, `cannot write: ${what}`)
-}
-
-function describe(code: string): string {
-  const words: Record<string, string> = {
-    ENOSPC: 'no space left on the device',
-    EACCES: 'permission denied',
-    ENOENT: 'no such directory',
-    EROFS: 'read-only file system',
-    EISDIR: 'is a directory',
-    EDQUOT: 'disk quota exceeded',
-    EFBIG: 'file too large',
-    EEXIST: 'its temporary file is there already',
-    ENAMETOOLONG: 'the name is too long',
-  }
-  return words[code] ?? code
+  return writeWhole(path, (out) => writeTo(out, input))
 }
 
 function writeTo(out: FileWriter, input: CdumpInput): number {
@@ -156,24 +116,4 @@ function isZero(page: Uint8Array): boolean {
   // -0.0 equals 0 as a double, so a page that seems zero is looked at byte by byte.
   if (words?.some((word) => word !== 0)) return false
   return page.every((byte) => byte === 0)
-}
-
-/** Appends to a file, whatever the system takes at a time. */
-class FileWriter {
-  readonly #fd: number
-  position = 0
-
-  constructor(fd: number) {
-    this.#fd = fd
-  }
-
-  write(bytes: Uint8Array): void {
-    this.writeAt(this.position, bytes)
-    this.position += bytes.length
-  }
-
-  writeAt(position: number, bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length;)
-      done += writeSync(this.#fd, bytes, done, bytes.length - done, position + done)
-  }
 }
