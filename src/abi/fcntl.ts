@@ -52,3 +52,6 @@ export const FMODE_NOWAIT = 0x800_0000
 export const SEEK_SET = 0
 export const SEEK_CUR = 1
 export const SEEK_END = 2
+
+/** Bytes of a path, its NUL included. @see include/uapi/linux/limits.h */
+export const PATH_MAX = 4096

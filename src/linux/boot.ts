@@ -11,10 +11,11 @@ import { bannerOf } from './arch/x86/kernel/image.ts'
 import * as image from './arch/x86/kernel/image.ts'
 import { write_orc } from './arch/x86/kernel/orc.ts'
 import { task_pt_regs } from './arch/x86/kernel/stack.ts'
-import { symbolsOf, textSizes } from './arch/x86/kernel/text.ts'
+import { symbolsOf, textSizes, withExports } from './arch/x86/kernel/text.ts'
 import { start_kernel } from './init/main.ts'
 import { crash_save_vmcoreinfo_init } from './kernel/crash_core.ts'
 import { Kernel, type Cpu, type Thread } from './kernel.ts'
+import { patchedExports } from './kernel/module/symbols.ts'
 import { free_boot_range } from './mm/page_alloc.ts'
 import type { Profile } from './profile.ts'
 
@@ -26,6 +27,8 @@ export interface BootOptions {
   /** Wall time at boot, nanoseconds since the epoch. */
   readonly wallNs: bigint
   readonly hostname: string
+  /** Symbols that modules may use although this kernel's own source does not export them. */
+  readonly exports?: readonly string[]
 }
 
 export const DEFAULT_BOOT = {
@@ -46,7 +49,7 @@ const LOW_MEMORY = 1 << 20
 export function createKernel(options: BootOptions): Kernel {
   const { profile } = options
   const layout = loadLayout(profile.layout)
-  const layoutSymbols = symbolsOf(layout.symbols, profile)
+  const layoutSymbols = withExports(symbolsOf(layout.symbols, profile), options.exports ?? [])
   const symbols = new Map<string, Addr>()
   for (const { name, address } of layoutSymbols) if (!symbols.has(name)) symbols.set(name, address as Addr)
 
@@ -71,6 +74,7 @@ export function createKernel(options: BootOptions): Kernel {
   if (profile.unwinder === 'orc') write_orc(k)
   image.writeKallsyms(k, layoutSymbols)
   crash_save_vmcoreinfo_init(k, physical.physBase, buildIdOf(profile))
+  for (const name of options.exports ?? []) patchedExports(k).add(name)
   mem.journal.enabled = true
   start_kernel(k)
   return k

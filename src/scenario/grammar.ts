@@ -224,6 +224,11 @@ export const stepFields = {
     .optional()
     .describe('stop as soon as this kernel function has been called, instead of when all is quiet'),
   pins: pins.optional().describe('where objects made in this step must lie'),
+  log_times: z
+    .array(duration)
+    .max(1000)
+    .optional()
+    .describe('time since boot of the next lines of the kernel log, in order: it was busy in between'),
   notes: text.optional(),
 } as const
 
@@ -238,6 +243,13 @@ export const sections = {
   }),
   seed: z.union([word, z.string().min(1).max(200)]).describe('everything random comes from it'),
   clock: clockSchema,
+  exports: z
+    .array(symbol)
+    .max(64)
+    .describe('symbols this kernel was patched to export to modules, such as sys_call_table'),
+  module_addresses: z
+    .record(z.string().regex(/^\w{1,55}$/), address)
+    .describe('where modules lie in memory when they are loaded'),
   hostname: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/, { error: 'expected a host name' }),
 } as const
 

@@ -1,10 +1,12 @@
 /** The machine a scenario describes: booted, with its cards, the hosts on the wire, files, processes and modules. */
 
+import { toVa } from '../base/addr.ts'
 import { CoredrillError, InvariantError } from '../base/errors.ts'
 import { Random } from '../base/random.ts'
 import { createKernel, DEFAULT_BOOT } from '../linux/boot.ts'
 import { e1000_probe } from '../linux/drivers/net/e1000/e1000_main.ts'
 import type { Kernel } from '../linux/kernel.ts'
+import { moduleAddresses } from '../linux/kernel/module/placement.ts'
 import { runUntilIdle } from '../linux/kernel/sched/run.ts'
 import { in_aton } from '../linux/net/ipv4/devinet.ts'
 import { add_default_gateway } from '../linux/net/ipv4/route.ts'
@@ -31,9 +33,15 @@ export function startMachine(scenario: Scenario): Run {
   const k = bootKernel(scenario)
   const problems: Problem[] = []
   const pins = reservePins(k, scenario, problems)
+  scenario.exports.forEach((name, i) => {
+    if (!k.symbols.has(name))
+      problems.push(scenario.source.at(['exports', i], 'UNKNOWN_NAME', `this kernel has no symbol ${name}`))
+  })
   if (problems.length > 0) throw new ScenarioError(scenario.source.path, scenario.source.text, problems)
   const run = new Run(scenario, k, addHosts(k, scenario), pins)
   run.rows.push({ name: 'boot', summary: 'the machine boots', line: 1, atNs: 0, endNs: k.clock.nowNs })
+  for (const [name, at] of Object.entries(scenario.moduleAddresses))
+    moduleAddresses(k).set(name, toVa(at, k.mem.wordSize))
   run.programs.startInit()
   if (scenario.devices.length > 0) load(run, DRIVER, {})
   addDevices(k, scenario)
@@ -62,6 +70,7 @@ function bootKernel(scenario: Scenario): Kernel {
     seed: scenario.seed,
     wallNs: scenario.clock.boot === undefined ? DEFAULT_BOOT.wallNs : wallTime(scenario.clock.boot),
     hostname: scenario.hostname,
+    exports: scenario.exports,
   }
   try {
     return createKernel(options)

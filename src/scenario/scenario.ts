@@ -36,6 +36,7 @@ export interface ScenarioStep {
   readonly at: number | undefined
   readonly until: string | undefined
   readonly pins: readonly PinSpec[]
+  readonly log_times: readonly number[]
   readonly notes: string | undefined
   /** Where it stands in the file. */
   readonly path: Path
@@ -51,6 +52,8 @@ export interface Scenario {
   readonly seed: string
   readonly clock: ClockSpec
   readonly hostname: string
+  readonly exports: readonly string[]
+  readonly moduleAddresses: Readonly<Record<string, bigint>>
   readonly devices: readonly DeviceSpec[]
   readonly hosts: readonly HostSpec[]
   readonly files: ReadonlyMap<string, FileSpec>
@@ -117,6 +120,8 @@ class Reader {
       seed: String(this.section('seed') ?? DEFAULTS.seed),
       clock: this.section('clock') ?? {},
       hostname: this.section('hostname') ?? DEFAULTS.hostname,
+      exports: this.section('exports') ?? [],
+      moduleAddresses: this.section('module_addresses') ?? {},
       devices: this.list('devices'),
       hosts: this.list('hosts'),
       files: this.files(),
@@ -232,7 +237,13 @@ class Reader {
         ? undefined
         : (this.check(stepFields[key] as z.ZodType, item[key], [...path, key]) as
             Output<(typeof stepFields)[K]> | undefined)
-    return { at: field('at'), until: field('until'), pins: field('pins') ?? [], notes: field('notes') }
+    return {
+      at: field('at'),
+      until: field('until'),
+      pins: field('pins') ?? [],
+      log_times: field('log_times') ?? [],
+      notes: field('notes'),
+    }
   }
 
   private expect(cpus: number): Scenario['expect'][number][] {

@@ -1,7 +1,7 @@
 /** Virtually contiguous memory, and the area modules are loaded into. @see mm/vmalloc.c, arch/x86/kernel/module.c */
 
-import type { Va } from '../../base/addr.ts'
-import { InvariantError, invariant } from '../../base/errors.ts'
+import { hex, toAddr, type Va } from '../../base/addr.ts'
+import { CoredrillError, InvariantError, invariant } from '../../base/errors.ts'
 import { PAGE_KERNEL, PAGE_KERNEL_EXEC, PAGE_SIZE } from '../../abi/page.ts'
 import { list_add_tail, list_del } from '../../structures/list.ts'
 import { vmallocEnd, vmallocStart } from '../arch/x86/kernel/image_32.ts'
@@ -61,11 +61,28 @@ export function vmalloc(k: Kernel, size: number, align = PAGE_SIZE): Va {
 
 /**
  * Room for a module's sections; addresses of unloaded modules are used again, lowest first.
+ * @param at where it must lie
  * @see arch/x86/kernel/module.c:module_alloc
  */
-export function module_alloc(k: Kernel, size: number): Va {
+export function module_alloc(k: Kernel, size: number, at?: Va): Va {
   const pages = Math.ceil(size / PAGE_SIZE)
-  return mapArea(k, firstFit(k, ranges(k).modules, pages, PAGE_SIZE), pages, PAGE_KERNEL_EXEC)
+  const va = at === undefined ? firstFit(k, ranges(k).modules, pages, PAGE_SIZE) : free(k, at, pages)
+  return mapArea(k, va, pages, PAGE_KERNEL_EXEC)
+}
+
+/** Those addresses, when nothing is there. @throws CoredrillError */
+function free(k: Kernel, va: Va, pages: number): Va {
+  const end = va + (pages + 1) * PAGE_SIZE
+  const { modules } = ranges(k)
+  const no = (why: string): never => {
+    throw new CoredrillError('SCENARIO', `no module can lie at ${hex(toAddr(va))}: ${why}`)
+  }
+  if (va % PAGE_SIZE !== 0) no('it is no multiple of a page')
+  if (va < modules.start || end > modules.end)
+    no(`modules lie between ${hex(toAddr(modules.start))} and ${hex(toAddr(modules.end))}`)
+  for (const area of state(k).areas.values())
+    if (va < area.va + (area.pages + 1) * PAGE_SIZE && end > area.va) no('something else is there')
+  return va
 }
 
 /** The lowest free addresses of a range, with a guard page behind each area. */

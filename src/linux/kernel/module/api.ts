@@ -32,9 +32,11 @@
  */
 
 import { LookupError } from '../../../base/errors.ts'
-import type { Va } from '../../../base/addr.ts'
+import { toVa, type Va } from '../../../base/addr.ts'
 import type { module, pt_regs } from '../../../btf/vmlinux.ts'
 import { handlerAt } from '../../arch/x86/entry/handler.ts'
+import { returnAddress } from '../../arch/x86/kernel/text.ts'
+import { KernelPageFault, X86_PF_INSTR } from '../../arch/x86/mm/fault.ts'
 import { cString } from '../../lib/vsprintf.ts'
 import { sleepable } from '../../sleepable.ts'
 import { perKernel, type Kernel } from '../../kernel.ts'
@@ -202,8 +204,15 @@ export function moduleOf(k: Kernel, name: string): ModuleSelf {
 /**
  * Call the handler of a system call through a pointer in memory, as a hook calls the one it has replaced.
  * @param handler what the module kept of the table's entry
- * @throws KernelPageFault where no function is any more
+ * @throws KernelPageFault where no function is any more, or where the hook itself is gone when the call returns
  */
 export function* call_original(k: Kernel, handler: bigint, regs: pt_regs): Generator<unknown, number> {
-  return Number(yield* sleepable(handlerAt(k, handler)(k, regs)))
+  const hook = k.thread.frames.at(-1)
+  const f = handlerAt(k, handler)
+  const callee = k.codeAt(handler)?.kfunc
+  const back = hook === undefined || callee === undefined ? undefined : returnAddress(k, hook, callee)
+  const result = Number(yield* sleepable(f(k, regs)))
+  if (back !== undefined && hook !== undefined && k.textIfAny(hook) === undefined)
+    throw new KernelPageFault(k, toVa(back, k.mem.wordSize), X86_PF_INSTR)
+  return result
 }

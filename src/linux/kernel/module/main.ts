@@ -50,7 +50,7 @@ import {
 } from './api.ts'
 import { add_kallsyms } from './kallsyms.ts'
 import { layout_and_allocate, paramSize, type Placement } from './placement.ts'
-import { simplify_symbols, unuse_modules } from './symbols.ts'
+import { simplify_symbols, unuse_modules, write_patched_exports } from './symbols.ts'
 import { mod_sysfs_setup, mod_sysfs_teardown, param_sysfs_init } from './sysfs.ts'
 import {
   init_mod_tree,
@@ -69,6 +69,7 @@ export function init_modules(k: Kernel): void {
   init_taint_flags(k)
   init_param_ops(k)
   param_sysfs_init(k)
+  write_patched_exports(k)
 }
 
 /** What a module must have been built for. @see include/linux/vermagic.h */

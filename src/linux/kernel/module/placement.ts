@@ -9,7 +9,7 @@ import type { Va } from '../../../base/addr.ts'
 import { align } from '../../../base/addr.ts'
 import { PAGE_SIZE } from '../../../abi/page.ts'
 import { ORC_ROWS_PER_FUNCTION } from '../../arch/x86/kernel/orc.ts'
-import type { Kernel } from '../../kernel.ts'
+import { perKernel, type Kernel } from '../../kernel.ts'
 import { module_alloc } from '../../mm/vmalloc.ts'
 import { since } from '../../version.ts'
 import type { ModuleDefinition, ModuleFunction, ModuleVariable, ParamType } from './api.ts'
@@ -18,6 +18,9 @@ import { symtabBytes, type ModuleSymbol } from './kallsyms.ts'
 /** Numbers of the sections in the module's file, as its symbols name them. */
 const SECTION = { text: 1, init: 2, exit: 3, param: 6, data: 8, thisModule: 10, bss: 11 } as const
 const TEXT_ALIGN = 16
+
+/** Where modules are to lie, by name: for machines that repeat what a real one has shown. */
+export const moduleAddresses = perKernel(() => new Map<string, Va>())
 
 export interface Area {
   readonly base: Va
@@ -128,7 +131,7 @@ export function layout_and_allocate(k: Kernel, definition: ModuleDefinition): Pl
 
   const named = sheet.symbols.map(({ offset, ...rest }) => ({ ...rest, va: offset }))
   const used = symtab + symtabBytes(k, named)
-  const base = module_alloc(k, pages(used))
+  const base = module_alloc(k, pages(used), moduleAddresses(k).get(definition.name))
   const symbols = named.map((symbol) => ({ ...symbol, va: base + symbol.va }))
   const functions = new Map(
     [...offsets].map(([f, at]) => [f, { va: base + at, size: textBytes(f.kfunc.name, definition) }]),

@@ -101,3 +101,19 @@ export function unuse_modules(k: Kernel, mod: module): void {
     kfree(k, toVa(use.$addr, k.mem.wordSize))
   }
 }
+
+/** The tables that an export adds to the image. @see include/linux/export.h:___EXPORT_SYMBOL */
+export function write_patched_exports(k: Kernel): void {
+  for (const name of patchedExports(k)) {
+    const entry = k.symbols.get(`__ksymtab_${name}`)
+    const text = k.symbols.get(`__kstrtab_${name}`)
+    if (entry === undefined || text === undefined) continue
+    const [at, string] = [toVa(entry, k.mem.wordSize), toVa(text, k.mem.wordSize)]
+    k.mem.write(string, Buffer.from(`${name}\0`, 'latin1'))
+    // both are offsets from where they stand
+    const value = toVa(k.sym(name), k.mem.wordSize)
+    k.mem.setU32(at, (value - at) >>> 0)
+    k.mem.setU32(at + 4, (string - (at + 4)) >>> 0)
+    k.mem.setU32(at + 8, 0)
+  }
+}

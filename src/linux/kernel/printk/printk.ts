@@ -28,7 +28,7 @@ import {
   PRB_AVGBITS,
   PRINTKRB_RECORD_MAX,
 } from '../../../abi/printk.ts'
-import type { Kernel } from '../../kernel.ts'
+import { perKernel, type Kernel } from '../../kernel.ts'
 import { kfunc } from '../../kfunc.ts'
 import { prb_commit, prb_final_commit, prb_init, prb_reserve } from './printk_ringbuffer.ts'
 
@@ -123,6 +123,9 @@ export const vprintk_emit = kfunc(
   },
 )
 
+/** When the next messages are to be printed, in nanoseconds since boot: the kernel is busy until then. */
+export const logTimes = perKernel((): number[] => [])
+
 /**
  * Reserve, fill, commit.
  *
@@ -133,6 +136,7 @@ export const vprintk_emit = kfunc(
 export const vprintk_store = kfunc(
   FILE,
   function vprintk_store(k, facility: number, level: number, text: string, options?: PrintkOptions): void {
+    k.clock.moveTo(logTimes(k).shift() ?? 0)
     const raw = Buffer.from(`${KERN_SOH}${level}${text}\0`, 'latin1')
     const size = Math.min(raw.length, PRINTKRB_RECORD_MAX)
     const e = prb_reserve(k, log_ring(k), size)

@@ -34,26 +34,61 @@ const resizedSymbols = new WeakMap<Profile, readonly LayoutSymbol[]>()
 
 function resize(symbols: readonly LayoutSymbol[], profile: Profile): readonly LayoutSymbol[] {
   const resized = Object.entries(profile.functionSizes)
-  const objects = Object.entries(profile.objects ?? {})
   const absent = new Set(profile.absent ?? [])
-  if (resized.length + objects.length + absent.size === 0) return symbols
   const kept = symbols.filter(({ name }) => !(name in profile.functionSizes) && !absent.has(name))
+  const functions = resized.map(([name, size]) => {
+    // a function the layout's kernel has inlined is put where there is room, too
+    const original = symbols.find((symbol) => symbol.name === name) ?? newSymbol(symbols, name)
+    return { ...original, size }
+  })
+  return withObjects(placeAll(kept, functions, /^[tT]$/, 1), profile.objects ?? {})
+}
+
+/** Read-only tables the layout has not, where there is room. */
+function withObjects(
+  symbols: readonly LayoutSymbol[],
+  objects: Readonly<Record<string, number>>,
+): readonly LayoutSymbol[] {
+  const address = symbols.find(({ name }) => name === '__start_rodata')?.address ?? 0n
+  const made = Object.entries(objects).map(([name, size]): LayoutSymbol => {
+    return { name, address, type: name.startsWith('__k') ? 'r' : 'R', size, filler: false }
+  })
+  return placeAll(symbols, made, /^[rRdD]$/, 32)
+}
+
+/** What EXPORT_SYMBOL adds for each name: an entry of the table of exports, and the name as a string. */
+export const withExports = (
+  symbols: readonly LayoutSymbol[],
+  names: readonly string[],
+): readonly LayoutSymbol[] =>
+  withObjects(
+    symbols,
+    Object.fromEntries(
+      names.flatMap((name) => [
+        [`__ksymtab_${name}`, 12],
+        [`__kstrtab_${name}`, name.length + 1],
+      ]),
+    ),
+  )
+
+/** Put each symbol before another one with room before it, beyond its own address. */
+function placeAll(
+  symbols: readonly LayoutSymbol[],
+  wanted: readonly LayoutSymbol[],
+  type: RegExp,
+  alignment: number,
+): readonly LayoutSymbol[] {
+  if (wanted.length === 0) return symbols
+  const placed = [...symbols]
   const taken = new Set<bigint>()
-  const place = (symbol: LayoutSymbol, size: number, where: RegExp): void => {
-    const next = room(kept, symbol.address, size, where, taken)
-    if (next === undefined) return
+  for (const symbol of wanted) {
+    const next = room(symbols, symbol.address, symbol.size, type, taken)
+    if (next === undefined) continue
     taken.add(next)
-    const table = where.test('r')
-    const address = table ? (next - BigInt(size)) & ~31n : next - BigInt(size)
-    kept.push({ ...symbol, address, size })
+    const address = next - BigInt(symbol.size)
+    placed.push({ ...symbol, address: address - (address % BigInt(alignment)) })
   }
-  // a function the layout's kernel has inlined is put where there is room, too
-  for (const [name, size] of resized)
-    place(symbols.find((symbol) => symbol.name === name) ?? newSymbol(symbols, name), size, /^[tT]$/)
-  const rodata = symbols.find(({ name }) => name === '__start_rodata')?.address ?? 0n
-  for (const [name, size] of objects)
-    place({ name, address: rodata, type: 'R', size, filler: false }, size, /^[rR]$/)
-  return kept.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0))
+  return placed.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0))
 }
 
 /**
