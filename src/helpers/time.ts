@@ -39,7 +39,9 @@ export function wall_time(kernel: Kernel): bigint | undefined {
   const { types, mem } = kernel
   const seq = types.has('seqcount_raw_spinlock') ? types.sizeof('seqcount_raw_spinlock') : 4
   try {
-    return mem.u64(at + Math.ceil(seq / 8) * 8 + types.offsetof('timekeeper', 'xtime_sec'))
+    return mem.u64(
+      at + Math.ceil(seq / mem.wordSize) * mem.wordSize + types.offsetof('timekeeper', 'xtime_sec'),
+    )
   } catch (error) {
     if (error instanceof FaultError) return undefined
     throw error

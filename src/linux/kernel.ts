@@ -13,7 +13,8 @@ import type { task_struct } from '../btf/vmlinux.ts'
 import type { GuestMemory } from '../memory/guest-memory.ts'
 import { Clock } from './clock.ts'
 import { kernelFunctions, type KFunction, type KFunctionInfo } from './kfunc.ts'
-import { symbolName, type Profile } from './profile.ts'
+import { functionNames } from './function-names.ts'
+import type { Profile } from './profile.ts'
 
 /** A thread of control: a task's coroutine with its call stack. */
 export interface Thread {
@@ -77,6 +78,8 @@ export class Kernel {
   private readonly watchers = new Map<string, FunctionWatcher[]>()
   private readonly code = new Map<Va, KFunction>()
   private readonly textOf: (Addr | undefined)[] = []
+  /** Functions that have another name in this kernel than where they are declared, by id. */
+  private readonly renamed = new Map<number, KFunctionInfo>()
   /** Bytes a call of each function takes on the stack: none when it is inlined here, or no C function. */
   private readonly stackOf: number[] = []
 
@@ -88,9 +91,12 @@ export class Kernel {
     this.random = new Random(options.seed)
     this.nr_cpu_ids = options.cpus
     this.clock = new Clock()
+    const ownName = functionNames(this.profile)
     for (const f of kernelFunctions) {
-      const { name, id, module } = f.kfunc
-      const address = module === undefined ? this.symbols.get(symbolName(this.profile, name)) : undefined
+      const { id, module } = f.kfunc
+      const name = ownName(f.kfunc.name)
+      if (name !== f.kfunc.name) this.renamed.set(id, { ...f.kfunc, name })
+      const address = module === undefined ? this.symbols.get(name) : undefined
       const inlined = address === undefined && module === undefined
       const jumps = f.kfunc.sibling && this.profile.unwinder === 'orc'
       this.stackOf[id] = inlined || f.kfunc.asm || jumps ? 0 : f.kfunc.frame + this.mem.wordSize
@@ -187,10 +193,15 @@ export class Kernel {
     return this.code.get(toVa(pointer, this.mem.wordSize))
   }
 
+  /** A function's particulars with the name it has in this kernel. */
+  named(info: KFunctionInfo): KFunctionInfo {
+    return this.renamed.size === 0 ? info : (this.renamed.get(info.id) ?? info)
+  }
+
   /** @internal called by kfunc's wrapper */
   enter(info: KFunctionInfo): void {
     const thread = this.cpu.current
-    thread.frames.push(info)
+    thread.frames.push(this.renamed.size === 0 ? info : this.named(info))
     thread.stackPointers.push(thread.sp)
     thread.sp -= this.stackOf[info.id] as number
     thread.localsUsed[thread.frames.length] = 0
@@ -199,7 +210,8 @@ export class Kernel {
 
   /** @internal called by kfunc's wrapper when something is probed */
   entered(info: KFunctionInfo, args: readonly unknown[]): void {
-    for (const watcher of this.watchers.get(info.name) ?? []) watcher.entered(info, args)
+    const own = this.named(info)
+    for (const watcher of this.watchers.get(own.name) ?? []) watcher.entered(own, args)
   }
 
   /** @internal called by kfunc's wrapper */
@@ -222,9 +234,11 @@ export class Kernel {
 
   /** @internal called by kfunc's wrapper when something is probed */
   returned(info: KFunctionInfo, result: unknown): void {
-    for (const watcher of this.watchers.get(info.name) ?? []) watcher.returned(info, result)
+    const own = this.named(info)
+    for (const watcher of this.watchers.get(own.name) ?? []) watcher.returned(own, result)
   }
 
+  /** @param name as this kernel has it */
   watch(name: string, watcher: FunctionWatcher): () => void {
     const list = this.watchers.get(name) ?? []
     this.watchers.set(name, [...list, watcher])

@@ -124,13 +124,6 @@ export const profiles: readonly Profile[] = [
   },
 ]
 
-/**
- * What this kernel calls a function we declare: the handler of a system call is `__x64_sys_NAME` in one that takes
- * `pt_regs`, `sys_NAME` in one that takes its arguments from the stack.
- */
-export const symbolName = (profile: Profile, name: string): string =>
-  profile.syscallDispatch === 'socketcall' ? name.replace(/^__x64_sys_/, 'sys_') : name
-
 export function findProfile(name: string): Profile | undefined {
   return profiles.find((profile) => profile.name === name)
 }

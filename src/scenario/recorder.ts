@@ -108,7 +108,10 @@ function sectionsOf(run: Run): Map<string, Uint8Array> {
     ['scenario', Buffer.from(scenario.source.text)],
     ['steps', json(run.rows)],
     ['journal', k.mem.journal.serialize()],
-    ['functions', json(kernelFunctions.map(({ kfunc }) => ({ name: kfunc.name, file: kfunc.file })))],
+    [
+      'functions',
+      json(kernelFunctions.map(({ kfunc }) => ({ name: k.named(kfunc).name, file: kfunc.file }))),
+    ],
     ['packets', pcapOf(frames, k.clock.bootWallNs)],
     ['frames', json(frames.map(frameRow))],
     ['traces', json(run.traces.rows())],

@@ -32,7 +32,7 @@ export class Refusals {
     this.watched.add(module)
     for (const { kfunc } of kernelFunctions) {
       if (kfunc.module !== module) continue
-      this.k.watch(kfunc.name, {
+      this.k.watch(this.k.named(kfunc).name, {
         entered: () => undefined,
         returned: (info, result) => this.note(info, module, result),
       })

@@ -2,6 +2,7 @@
 
 import { bannerOf } from '../arch/x86/kernel/image.ts'
 import { syscall_table_init } from '../arch/x86/entry/common.ts'
+import { i386_syscall_table_init } from '../arch/x86/entry/entry_32.ts'
 import { declareIa32Handlers, ia32_syscall_table_init } from '../arch/x86/entry/ia32.ts'
 import { tty_init } from '../drivers/tty/pty.ts'
 import { prepare_namespace, vfs_caches_init } from '../fs/mounts.ts'
@@ -64,7 +65,8 @@ export function start_kernel(k: Kernel): void {
   net_ns_init(k)
   vfs_caches_init(k)
   signals_init(k)
-  syscall_table_init(k)
+  if (k.mem.wordSize === 8) syscall_table_init(k)
+  else i386_syscall_table_init(k)
   ia32_syscall_table_init(k)
   net_sock_init(k)
   skb_init(k)

@@ -68,7 +68,10 @@ export const register_kprobe = kfunc(FILE, function register_kprobe(k, p: kprobe
   p.nmissed = 0n
   INIT_LIST_HEAD(k.mem, p.list.$va)
   hlist_add_head(k.mem, p.hlist.$va, bucket(k, p.addr))
-  armed(k).set(p.$va, target === undefined ? () => undefined : k.watch(target.kfunc.name, watcher(k, p)))
+  armed(k).set(
+    p.$va,
+    target === undefined ? () => undefined : k.watch(k.named(target.kfunc).name, watcher(k, p)),
+  )
   return 0
 })
 
@@ -103,7 +106,7 @@ export const register_kretprobe = kfunc(FILE, function register_kretprobe(k, rp:
   if (rc !== 0) return rc
   const target = k.codeAt(rp.kp.addr)
   if (target === undefined) return 0
-  const unwatch = k.watch(target.kfunc.name, {
+  const unwatch = k.watch(k.named(target.kfunc).name, {
     entered: () => undefined,
     returned: (_, result) => {
       if (rp.handler !== 0n) k.indirect<ReturnHandler>(rp.handler)(k, rp, result)

@@ -46,6 +46,41 @@ export const secure_tcp_seq_and_ts_off = kfunc(
   },
 )
 
+/** Before the two came of one hash. @see net/core/secure_seq.c:secure_tcp_seq */
+export const secure_tcp_seq = kfunc(
+  'net/core/secure_seq.c',
+  function secure_tcp_seq(k, saddr: number, daddr: number, sport: number, dport: number): number {
+    const hash = siphash(secret(k, 'net_secret'), saddr, daddr, ((sport << 16) | dport) >>> 0)
+    return seq_scale(k, hash.low)
+  },
+)
+
+/** @see net/core/secure_seq.c:secure_tcp_ts_off */
+export const secure_tcp_ts_off = kfunc(
+  'net/core/secure_seq.c',
+  function secure_tcp_ts_off(k, net: net, saddr: number, daddr: number): number {
+    if (net.ipv4.sysctl_tcp_timestamps !== 1) return 0
+    return siphash(secret(k, k.symbols.has('ts_secret') ? 'ts_secret' : 'net_secret'), saddr, daddr).low
+  },
+)
+
+/** A connection's first sequence number and clock offset, in whichever way this kernel makes them. */
+export function tcp_seq_and_ts_off(
+  k: Kernel,
+  net: net,
+  saddr: number,
+  daddr: number,
+  sport: number,
+  dport: number,
+): SeqAndTsOff {
+  if (k.symbols.has('secure_tcp_seq_and_ts_off'))
+    return secure_tcp_seq_and_ts_off(k, net, saddr, daddr, sport, dport)
+  return {
+    seq: secure_tcp_seq(k, saddr, daddr, sport, dport),
+    ts_off: secure_tcp_ts_off(k, net, saddr, daddr),
+  }
+}
+
 /** Where the search for a local port begins. @see net/core/secure_seq.c:secure_ipv4_port_ephemeral */
 export const secure_ipv4_port_ephemeral = kfunc(
   'net/core/secure_seq.c',

@@ -69,9 +69,18 @@ export const SKB_TRUESIZE = (k: Kernel, size: number): number =>
 
 /** `skb_end_pointer(skb)`: the shared info begins where the data ends. */
 export const skb_shinfo = (k: Kernel, skb: sk_buff): skb_shared_info =>
-  k.ref('skb_shared_info', headOf(k, skb) + Number(skb.end))
+  k.ref('skb_shared_info', headOf(k, skb) + skb_end_offset(k, skb))
 
 const headOf = (k: Kernel, skb: sk_buff): Va => k.mem.pointer(skb.$vaOf('head'))
+
+/** `tail` and `end` are offsets from the head, and pointers on 32 bits: NET_SKBUFF_DATA_USES_OFFSET. */
+const offsetOf = (k: Kernel, skb: sk_buff, member: 'tail' | 'end'): number =>
+  Number(skb[member]) - (k.mem.wordSize === 8 ? 0 : headOf(k, skb))
+
+const setOffset = (k: Kernel, skb: sk_buff, member: 'tail' | 'end', offset: number): void =>
+  void (skb[member] = offset + (k.mem.wordSize === 8 ? 0 : headOf(k, skb)))
+
+const skb_end_offset = (k: Kernel, skb: sk_buff): number => offsetOf(k, skb, 'end')
 /** `skb->data` as an address. */
 export const skb_data = (k: Kernel, skb: sk_buff): Va => k.mem.pointer(skb.$vaOf('data'))
 
@@ -93,8 +102,8 @@ export const __alloc_skb = kfunc(
     skb.users.refs.counter = 1
     k.mem.setPointer(skb.$vaOf('head'), data)
     k.mem.setPointer(skb.$vaOf('data'), data)
-    skb.tail = 0
-    skb.end = usable
+    setOffset(k, skb, 'tail', 0)
+    setOffset(k, skb, 'end', usable)
     skb.mac_header = UNSET
     skb.transport_header = UNSET
     skb.alloc_cpu = k.cpu.id
@@ -130,9 +139,9 @@ export function skb_reserve(k: Kernel, skb: sk_buff, len: number): void {
 
 /** Extend the data at its tail. @returns the address of the new bytes */
 export function skb_put(k: Kernel, skb: sk_buff, len: number): Va {
-  const tail = Number(skb.tail)
-  if (tail + len > Number(skb.end)) throw new InvariantError('skb_over_panic')
-  skb.tail = tail + len
+  const tail = offsetOf(k, skb, 'tail')
+  if (tail + len > skb_end_offset(k, skb)) throw new InvariantError('skb_over_panic')
+  setOffset(k, skb, 'tail', tail + len)
   skb.len = skb.len + len
   return headOf(k, skb) + tail
 }
@@ -158,7 +167,7 @@ export function skb_pull(k: Kernel, skb: sk_buff, len: number): Va {
 export function skb_trim(k: Kernel, skb: sk_buff, len: number): void {
   if (skb.len <= len) return
   skb.len = len
-  skb.tail = skb_data(k, skb) - headOf(k, skb) + len
+  setOffset(k, skb, 'tail', skb_data(k, skb) - headOf(k, skb) + len)
 }
 
 export const skb_headroom = (k: Kernel, skb: sk_buff): number => skb_data(k, skb) - headOf(k, skb)
@@ -246,7 +255,7 @@ export const skb_cloned = (k: Kernel, skb: sk_buff): boolean =>
 /** A copy with data of its own. @see net/core/skbuff.c:skb_copy */
 export const skb_copy = kfunc('net/core/skbuff.c', function skb_copy(k: Kernel, skb: sk_buff): sk_buff {
   const headroom = skb_headroom(k, skb)
-  const n = __alloc_skb(k, Number(skb.end), false)
+  const n = __alloc_skb(k, skb_end_offset(k, skb), false)
   skb_reserve(k, n, headroom)
   skb_put(k, n, skb.len)
   k.mem.copy(headOf(k, n), headOf(k, skb), headroom + skb.len)

@@ -104,6 +104,11 @@ const __do_compat_sys_socketcall = kfunc(
   },
 )
 
+/** socketcall(call, args) of an i386 kernel. */
+export const sys_socketcall = kfunc('net/socket.c', function* sys_socketcall(k, regs: pt_regs): Call {
+  return yield* socketcall(k, syscall_int(regs, 0), syscall_arg(regs, 1), k.mem.wordSize)
+})
+
 /** socketcall(call, args) of a 32-bit program on a 64-bit kernel. */
 export const __ia32_compat_sys_socketcall = kfunc(
   'net/compat.c',

@@ -68,7 +68,7 @@ export const apparmor_file_alloc_security = kfunc(
     const label = aa_get_label(k, cred_label(k, k.current.cred))
     const ctx = blobPart(k, file.f_security, 'apparmor_blob_sizes', 'lbs_file')
     // struct aa_file_ctx: a lock, then the label
-    k.mem.setPointer(ctx + 8, label === null ? 0 : label.$va)
+    k.mem.setPointer(ctx + k.mem.wordSize, label === null ? 0 : label.$va)
     return 0
   },
 )
@@ -77,7 +77,7 @@ export const apparmor_file_free_security = kfunc(
   FILE,
   function apparmor_file_free_security(k, file: file): number {
     const ctx = blobPart(k, file.f_security, 'apparmor_blob_sizes', 'lbs_file')
-    const label = k.mem.pointer(ctx + 8)
+    const label = k.mem.pointer(ctx + k.mem.wordSize)
     if (label !== 0) aa_put_label(k, k.ref('aa_label', label))
     return 0
   },

@@ -20,7 +20,7 @@ const MEMBERS = ['lbs_cred', 'lbs_file', 'lbs_inode', 'lbs_sock', 'lbs_superbloc
 
 /**
  * Sizes of the whole blobs, and each module's offsets in them, as the running kernel ends up with.
- * @remarks the figures are Debian 6.1's, with the modules of its default list.
+ * @remarks the figures are Debian 6.1's on x86-64, with the modules of its default list; on i386 some are less.
  */
 const BLOBS: Readonly<Record<string, readonly number[]>> = {
   blob_sizes: [16, 24, 32, 16, 8, 0, 0, 72],
@@ -52,13 +52,14 @@ export function lsm_blobs_init(k: Kernel): void {
   const state = caches(k)
   state.file = kmem_cache_create(k, 'lsm_file_cache', total.lbs_file, { flags: SLAB_PANIC })
   state.inode = kmem_cache_create(k, 'lsm_inode_cache', total.lbs_inode, { flags: SLAB_PANIC })
-  k.mem.setPointer(toVa(k.sym('lsm_file_cache')), state.file.$va)
-  k.mem.setPointer(toVa(k.sym('lsm_inode_cache')), state.inode.$va)
+  k.mem.setPointer(toVa(k.sym('lsm_file_cache'), k.mem.wordSize), state.file.$va)
+  k.mem.setPointer(toVa(k.sym('lsm_inode_cache'), k.mem.wordSize), state.inode.$va)
 }
 
 /** Where a module's part of a blob begins: `blob + NAME_blob_sizes.MEMBER`. */
 export function blobPart(k: Kernel, blob: bigint, symbol: string, member: (typeof MEMBERS)[number]): Va {
-  return toVa(blob, k.mem.wordSize) + Number(sizesOf(k, symbol).$int(member))
+  const sizes = sizesOf(k, symbol)
+  return toVa(blob, k.mem.wordSize) + (sizes.$has(member) ? Number(sizes.$int(member)) : 0)
 }
 
 /** @see security/security.c:lsm_cred_alloc */
@@ -66,9 +67,15 @@ export function lsm_cred_alloc(k: Kernel, cred: cred): void {
   cred.security = BigInt(kmalloc(k, sizesOf(k, 'blob_sizes').lbs_cred))
 }
 
-/** @see security/security.c:lsm_sock_alloc */
+/**
+ * Before sockets had blobs of their own, the one module that wanted something there allocated it.
+ * @see security/security.c:lsm_sock_alloc, security/apparmor/lsm.c:apparmor_sk_alloc_security
+ */
 export function lsm_sock_alloc(k: Kernel, sk: sock): void {
-  sk.sk_security = BigInt(kmalloc(k, sizesOf(k, 'blob_sizes').lbs_sock))
+  const sizes = sizesOf(k, 'blob_sizes')
+  if (sizes.$has('lbs_sock')) sk.sk_security = BigInt(kmalloc(k, sizes.lbs_sock))
+  else if (k.profile.lsm.includes('apparmor'))
+    sk.sk_security = BigInt(kmalloc(k, k.types.sizeof('aa_sk_ctx')))
 }
 
 /** @see security/security.c:lsm_task_alloc */

@@ -148,7 +148,7 @@ const arch_do_signal_or_restart = kfunc(
     const what = get_signal(k)
     if (what.kind === 'exit') yield* do_group_exit(k, what.code)
     if (what.kind !== 'handler') return
-    const result = Number(BigInt.asIntN(64, regs.ax))
+    const result = Number(BigInt.asIntN(k.mem.wordSize * 8, regs.ax))
     const restarts =
       result === -ERESTARTNOINTR || (result === -ERESTARTSYS && (what.flags & SA_RESTART) !== 0)
     if (isRestart(result) && !restarts) regs.ax = BigInt.asUintN(64, BigInt(-EINTR))

@@ -4,6 +4,7 @@
  */
 
 import { toVa, type Va } from '../../../../base/addr.ts'
+import { i386Handler, NUMA_CALLS } from '../../../../abi/syscalls-i386.ts'
 import type { LayoutSymbol } from '../../../../layouts/layout.ts'
 import type { Profile } from '../../../profile.ts'
 import type { Kernel } from '../../../kernel.ts'
@@ -132,25 +133,45 @@ function withBtfMarks(symbols: readonly LayoutSymbol[]): readonly LayoutSymbol[]
   return [...symbols.slice(0, index + 1), ...marks, ...symbols.slice(index + 1)]
 }
 
+/** Where the processor enters, by the names of the time. @see arch/x86/kernel/entry_32.S */
+const ENTRIES: Readonly<Record<string, string>> = {
+  entry_INT80_32: 'system_call',
+  entry_SYSENTER_32: 'ia32_sysenter_target',
+}
+
 /**
  * The names of system calls before 4.17: `sys_NAME` is the handler itself, and of two that differ in the width of
  * times or offsets it is the one that 32-bit programs call.
  */
 function asmlinkageNames(symbols: readonly LayoutSymbol[]): LayoutSymbol[] {
   const prefix = '__ia32_sys_'
-  const plain = (call: string): string => call.replace(/_time32$|(?<=time)32$/, '').replace(/^ia32_/, '')
   const named = symbols
     .filter(({ name }) => name.startsWith(prefix))
     .map(({ name }) => name.slice(prefix.length))
-  const replaced = new Set(named.filter((call) => plain(call) !== call).map(plain))
-  const names = new Set(symbols.map(({ name }) => name))
-  return symbols.flatMap((symbol) => {
+  const replaced = new Set(named.filter((call) => i386Handler(call) !== `sys_${call}`).map(i386Handler))
+  const names = new Map(symbols.map((symbol) => [symbol.name, symbol]))
+  const none = names.get('sys_ni_syscall')?.address ?? 0n
+  const aliases = NUMA_CALLS.map((call) => ({
+    name: `sys_${call}`,
+    address: none,
+    type: 'W',
+    size: 0,
+    filler: false,
+  }))
+  const own = symbols.flatMap((symbol) => {
+    const entry = ENTRIES[symbol.name]
+    if (entry !== undefined) return [{ ...symbol, name: entry }]
     if (!symbol.name.startsWith(prefix)) return [symbol]
     const call = symbol.name.slice(prefix.length)
-    const old = plain(call)
-    const isGone = (old === call && replaced.has(call)) || names.has(`sys_${old}`)
-    return isGone ? [] : [{ ...symbol, name: `sys_${old}` }]
+    const name = i386Handler(call)
+    const isGone =
+      (name === `sys_${call}` && replaced.has(name)) ||
+      names.has(name) ||
+      aliases.some((a) => a.name === name)
+    return isGone ? [] : [{ ...symbol, name }]
   })
+  const at = own.findIndex(({ address }) => address > none)
+  return [...own.slice(0, at), ...aliases, ...own.slice(at)]
 }
 
 /** A static function of the kernel's text. */

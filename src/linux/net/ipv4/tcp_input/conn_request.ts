@@ -3,11 +3,13 @@
 import { from } from '../../../../btf/ref.ts'
 import type {
   dst_entry,
+  net,
   request_sock,
   request_sock_ops,
   sk_buff,
   sock,
   tcp_options_received,
+  tcp_request_sock,
   tcp_request_sock_ops,
 } from '../../../../btf/vmlinux.ts'
 import { ntohs } from '../../../../base/u32.ts'
@@ -117,7 +119,30 @@ function tcp_openreq_init(
 }
 
 type RouteReq = (k: Kernel, sk: sock, skb: sk_buff, req: request_sock) => dst_entry | null
-type InitSeq = (k: Kernel, skb: sk_buff) => SeqAndTsOff
+type InitSeqAndTsOff = (k: Kernel, skb: sk_buff) => SeqAndTsOff
+type InitSeq = (k: Kernel, skb: sk_buff) => number
+type InitTsOff = (k: Kernel, net: net, skb: sk_buff) => number
+/** First sequence number and clock offset, of one function or, before 6.1.190, of two. */
+function init_sequence(
+  k: Kernel,
+  af_ops: tcp_request_sock_ops,
+  skb: sk_buff,
+  treq: tcp_request_sock,
+  timestamps: boolean,
+): void {
+  if (af_ops.$has('init_seq_and_ts_off')) {
+    const st = k.indirect<InitSeqAndTsOff>(af_ops.init_seq_and_ts_off)(k, skb)
+    if (timestamps) treq.ts_off = st.ts_off
+    treq.snt_isn = st.seq
+    return
+  }
+  if (timestamps) {
+    const net = sock_net(k.ref('sock', treq))
+    treq.ts_off = k.indirect<InitTsOff>(af_ops.$int('init_ts_off'))(k, net, skb)
+  }
+  treq.snt_isn = k.indirect<InitSeq>(af_ops.$int('init_seq'))(k, skb)
+}
+
 type SendSynack = (k: Kernel, sk: sock, dst: dst_entry | null, req: request_sock) => number
 
 /**
@@ -172,9 +197,7 @@ export const tcp_conn_request = kfunc(
       reqsk_free(k, req)
       return drop()
     }
-    const st = k.indirect<InitSeq>(af_ops.init_seq_and_ts_off)(k, skb)
-    if (options.tstamp_ok === 1) treq.ts_off = st.ts_off
-    treq.snt_isn = st.seq
+    init_sequence(k, af_ops, skb, treq, options.tstamp_ok === 1)
     treq.txhash = net_tx_rndhash(k)
     treq.syn_tos = TCP_SKB_CB(k, skb).ip_dsfield
     tcp_openreq_init_rwin(k, req, sk, dst)

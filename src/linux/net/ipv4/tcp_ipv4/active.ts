@@ -10,7 +10,7 @@ import { TCP_MSS_DEFAULT } from '../../../../abi/tcp.ts'
 import { TCP_CLOSE, TCP_SYN_SENT } from '../../../../abi/tcp_states.ts'
 import type { Kernel } from '../../../kernel.ts'
 import { kfunc } from '../../../kfunc.ts'
-import { secure_tcp_seq_and_ts_off } from '../../core/secure_seq.ts'
+import { tcp_seq_and_ts_off } from '../../core/secure_seq.ts'
 import { sk_dst_reset, sk_setup_caps } from '../../core/sock.ts'
 import { dst_release } from '../../core/dst.ts'
 import type { Sockaddr } from '../../../include/net/proto_ops.ts'
@@ -101,7 +101,7 @@ export const tcp_v4_connect = kfunc(
     if (typeof again === 'number') return failed(k, sk, again)
     sk.sk_gso_type = SKB_GSO_TCPV4
     sk_setup_caps(k, sk, again.dst)
-    const st = secure_tcp_seq_and_ts_off(
+    const st = tcp_seq_and_ts_off(
       k,
       sock_net(sk),
       inet.inet_saddr,

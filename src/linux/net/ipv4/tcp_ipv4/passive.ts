@@ -1,14 +1,19 @@
 /** The listener's side: requests from SYNs, SYN-ACKs, children from ACKs. */
 
 import { from } from '../../../../btf/ref.ts'
-import type { dst_entry, request_sock, rtable, sk_buff, sock } from '../../../../btf/vmlinux.ts'
+import type { dst_entry, net, request_sock, rtable, sk_buff, sock } from '../../../../btf/vmlinux.ts'
 import { RTCF_BROADCAST, RTCF_MULTICAST } from '../../../../abi/if.ts'
 import type { Kernel } from '../../../kernel.ts'
 import { kfunc } from '../../../kfunc.ts'
 import { security_inet_conn_request } from '../../../security/security.ts'
 import { skb_dst } from '../../core/skbuff.ts'
 import { dst_mtu } from '../../core/dst.ts'
-import { secure_tcp_seq_and_ts_off, type SeqAndTsOff } from '../../core/secure_seq.ts'
+import {
+  secure_tcp_seq,
+  secure_tcp_seq_and_ts_off,
+  secure_tcp_ts_off,
+  type SeqAndTsOff,
+} from '../../core/secure_seq.ts'
 import { sk_setup_caps } from '../../core/sock.ts'
 import {
   inet_csk,
@@ -68,6 +73,19 @@ export const tcp_v4_init_seq_and_ts_off = kfunc(
     return secure_tcp_seq_and_ts_off(k, k.global('init_net', 'net'), iph.daddr, iph.saddr, th.dest, th.source)
   },
 )
+
+/** Before both came of one hash: the sequence number alone. @see net/ipv4/tcp_ipv4.c:tcp_v4_init_seq */
+export const tcp_v4_init_seq = kfunc(FILE, function tcp_v4_init_seq(k, skb: sk_buff): number {
+  const iph = ip_hdr(k, skb)
+  const th = tcp_hdr(k, skb)
+  return secure_tcp_seq(k, iph.daddr, iph.saddr, th.dest, th.source)
+})
+
+/** And the offset of the timestamp clock. @see net/ipv4/tcp_ipv4.c:tcp_v4_init_ts_off */
+export const tcp_v4_init_ts_off = kfunc(FILE, function tcp_v4_init_ts_off(k, net: net, skb: sk_buff): number {
+  const iph = ip_hdr(k, skb)
+  return secure_tcp_ts_off(k, net, iph.daddr, iph.saddr)
+})
 
 /**
  * @param dst the way back, given up to the packet; `null` looks it up

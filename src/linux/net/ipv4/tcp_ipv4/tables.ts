@@ -44,7 +44,9 @@ import {
 } from './active.ts'
 import {
   tcp_v4_conn_request,
+  tcp_v4_init_seq,
   tcp_v4_init_seq_and_ts_off,
+  tcp_v4_init_ts_off,
   tcp_v4_route_req,
   tcp_v4_send_synack,
   tcp_v4_syn_recv_sock,
@@ -150,7 +152,9 @@ function initMinisocks(k: Kernel): void {
   const af = k.global('tcp_request_sock_ipv4_ops', 'tcp_request_sock_ops')
   fillOps(k, af, {
     route_req: tcp_v4_route_req,
-    init_seq_and_ts_off: tcp_v4_init_seq_and_ts_off,
+    ...(af.$has('init_seq_and_ts_off')
+      ? { init_seq_and_ts_off: tcp_v4_init_seq_and_ts_off }
+      : { init_seq: tcp_v4_init_seq, init_ts_off: tcp_v4_init_ts_off }),
     send_synack: tcp_v4_send_synack,
   })
   af.mss_clamp = TCP_MSS_DEFAULT
