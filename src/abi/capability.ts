@@ -9,3 +9,4 @@ export const CAP_NET_RAW = 13
 export const CAP_SYS_MODULE = 16
 export const CAP_SYS_PTRACE = 19
 export const CAP_SYS_ADMIN = 21
+export const CAP_SYSLOG = 34

@@ -8,6 +8,8 @@ export const S_IFBLK = 0o060000
 export const S_IFDIR = 0o040000
 export const S_IFCHR = 0o020000
 export const S_IFIFO = 0o010000
+/** Runs as its owner. */
+export const S_ISUID = 0o4000
 export const S_IRWXUGO = 0o777
 
 /** Minor bits of a `dev_t`. */

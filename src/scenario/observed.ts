@@ -26,6 +26,8 @@ export class Observed {
   /** The program, with its writes to standard output and error noted, and a stop after every system call. */
   wrap(program: Program): Program {
     return (p) => {
+      // a program this one replaces was watched, too
+      Reflect.deleteProperty(p, 'syscall')
       const original = p.syscall.bind(p)
       const note = (fd: number, bytes: Uint8Array): void => this.note(fd, bytes)
       p.syscall = function* (this: Process, nr, ...args): Generator<unknown, number> {

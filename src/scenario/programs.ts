@@ -13,21 +13,31 @@ import { ensurePath } from '../linux/fs/namei.ts'
 import { find_task_by_vpid } from '../linux/kernel/pid.ts'
 import { runUntilDone, runUntilIdle } from '../linux/kernel/sched/run.ts'
 import { send_signal_locked } from '../linux/kernel/signal.ts'
-import type { Program } from '../userland/process.ts'
-import { bash, Jobs } from '../userland/bash.ts'
-import { BASH, programs, SYSCALLS } from '../userland/programs.ts'
+import type { Process, Program } from '../userland/process.ts'
+import { bash, Jobs, script } from '../userland/bash.ts'
+import { loaders, type Loaded } from '../userland/execve.ts'
+import { BASH, findProgram, programs, SHELLS, SYSCALLS } from '../userland/programs.ts'
 import { spawn, startInit } from '../userland/init.ts'
 import { SyscallQueue, syscallProgram, WAKE_SIGNAL } from '../userland/syscalls.ts'
 import type { ProcessSpec } from './grammar.ts'
 import { Observed } from './observed.ts'
 import { writeContents } from './files.ts'
 import type { Run } from './run.ts'
+import { ShellLines, type LineResult } from './shell-lines.ts'
+import type { ShellStep } from './steps/shell.ts'
 import type { SyscallStep } from './steps/syscall.ts'
 
 /** The program that makes the system calls of `syscall` steps, and the one that starts others. */
 const TESTER = 'syscalls'
 const SHELL = 'bash'
-export const programNames = (): string[] => [...Object.keys(programs), SHELL, TESTER]
+/** Programs of documents, which there are for 32 bits, too. */
+const NARROW = ['tcpcli', 'tcpserv', 'syscall', 'nc', 'forktest', 'opentest']
+export const programNames = (): string[] => [
+  ...Object.keys(programs),
+  ...NARROW.map((name) => `${name}32`),
+  SHELL,
+  TESTER,
+]
 
 /** The program an argument list names: the last part of its path, without a login shell's dash. */
 export const programOf = (argv: readonly string[]): string =>
@@ -95,9 +105,12 @@ export class Programs {
   private readonly run: Run
   private readonly started: Started[] = []
   private readonly results = new Map<string, bigint>()
+  private readonly lines: ShellLines
 
   constructor(run: Run) {
     this.run = run
+    this.lines = new ShellLines(run)
+    loaders(run.k).load = (p, path, argv, comm) => this.load(p, path, argv, comm)
   }
 
   /** The first process. */
@@ -135,13 +148,14 @@ export class Programs {
     const name = programOf(options.argv)
     const queue = name === TESTER ? new SyscallQueue() : undefined
     const jobs = name === SHELL ? new Jobs() : undefined
-    const entry = programs[name] ?? (name === SHELL ? BASH : SYSCALLS)
+    const found = findProgram(name)
+    const entry = found?.entry ?? (name === SHELL ? BASH : SYSCALLS)
     const body =
       queue !== undefined
         ? syscallProgram(queue)
         : jobs !== undefined
-          ? bash(jobs)
-          : programs[name]?.make(options.argv)
+          ? bash(jobs, options.argv)
+          : found?.entry.make(options.argv)
     if (body === undefined) this.run.fail(`no program ${name}`)
     const observed = new Observed(this.run.k)
     const [word = ''] = options.argv
@@ -151,6 +165,7 @@ export class Programs {
       envp: ENVIRONMENT,
       vszKb: options.vsz === undefined ? entry.vszKb : Math.floor(options.vsz / 1024),
       rssKb: options.rss === undefined ? entry.rssKb : Math.floor(options.rss / 1024),
+      ...(found?.narrow === true && { narrow: true }),
     }
     const program = observed.wrap(redirected(body, options.stdin === 'closed'))
     return { image, program, observed, queue, jobs }
@@ -224,6 +239,62 @@ export class Programs {
     const file = parent === undefined ? `${folder}/${module}.ko` : `${module}.ko`
     this.run.refusals.watchModule(module)
     this.start({ ...options, argv: ['insmod', file, ...params] })
+  }
+
+  /** A line is typed at a shell. */
+  shellLine(step: ShellStep): LineResult {
+    const shell = this.find(step.process)
+    const { jobs } = shell
+    if (jobs === undefined) this.run.fail(`${step.process} does not run the program ${SHELL}`)
+    if (jobs.busy) this.run.fail(`${step.process} is still busy with its last line`)
+    const place = { name: shell.name, pid: shell.pid, terminal: this.terminalOf(step.process) }
+    return this.lines.type(place, step, (line) => {
+      jobs.queue.push(line)
+      this.type(step.process, Buffer.from(`${step.line}\n`))
+    })
+  }
+
+  /** A program begins that a shell, or another program, has found in the file system: it is watched like any other. */
+  private load(p: Process, path: string, argv: readonly string[], comm?: string): Loaded | undefined {
+    const name = programOf([path])
+    const found = findProgram(name)
+    const entry = found?.entry ?? (SHELLS.includes(name) ? BASH : undefined)
+    if (entry === undefined) return undefined
+    const body = found?.entry.make(argv) ?? script(argv, this.lines.plan)
+    const observed = new Observed(this.run.k)
+    observed.follow(p.pid)
+    if (name === 'insmod') this.run.refusals.watchModule(programOf([argv[1] ?? '']).replace(/\.ko$/, ''))
+    this.begin(p, argv, observed)
+    const { vszKb, rssKb } = entry
+    const image = {
+      path,
+      argv,
+      envp: p.envp,
+      vszKb,
+      rssKb,
+      ...(comm !== undefined && { comm }),
+      ...(found?.narrow === true && { narrow: true }),
+    }
+    return { image, program: observed.wrap(body) }
+  }
+
+  private begin({ pid, task }: Process, argv: readonly string[], observed: Observed): void {
+    const old = this.started.findIndex((s) => s.pid === pid && s.observed.exit === undefined)
+    const ancestor = this.started.findLast((s) => s.pid === task.real_parent?.tgid)
+    const program = programOf(argv)
+    const was = old < 0 ? undefined : this.started.splice(old, 1)[0]
+    this.started.push({
+      name:
+        this.lines.nameFor(program) ??
+        (was?.name.endsWith(`-${pid}`) === false ? was.name : `${program}-${pid}`),
+      pid,
+      argv,
+      observed,
+      terminal: was?.terminal ?? ancestor?.terminal,
+      cwd: ancestor?.cwd ?? '/',
+      queue: undefined,
+      jobs: undefined,
+    })
   }
 
   private find(name: string): Started {

@@ -7,14 +7,14 @@ import { InvariantError } from '../base/errors.ts'
 import type { task_struct } from '../btf/vmlinux.ts'
 import { isError } from '../abi/errno.ts'
 import { SIGCHLD } from '../abi/signal.ts'
-import { syscallNumber } from '../abi/syscalls-x86_64.ts'
-import { enterSyscall, takeHandlers } from '../linux/arch/x86/entry/common.ts'
+import { takeHandlers } from '../linux/arch/x86/entry/common.ts'
 import { faultIn } from '../linux/mm/user_pages.ts'
 import { deref } from '../linux/deref.ts'
 import type { Kernel } from '../linux/kernel.ts'
 import { request } from '../linux/kernel/syscalls.ts'
 import { loadUserPages } from '../linux/kernel/sched/switch.ts'
 import type { ExecImage } from '../linux/fs/exec.ts'
+import { abiOf, type Abi } from './abi.ts'
 
 /** What runs in a process; its value is the exit status. */
 export type Program = (p: Process) => Generator<unknown, number>
@@ -39,6 +39,10 @@ export class Process {
   readonly task: task_struct
   /** The arguments the running program was started with. */
   argv: readonly string[] = []
+  /** `NAME=value`, as the running program was given them. */
+  envp: readonly string[] = []
+  /** How its words reach the kernel. */
+  abi: Abi
   /** Bytes of the heap handed out. */
   private heapUsed = 0
   private readonly handlers = new Map<number, Handler>()
@@ -46,6 +50,7 @@ export class Process {
   constructor(k: Kernel, task: task_struct) {
     this.k = k
     this.task = task
+    this.abi = abiOf(k, false)
   }
 
   get pid(): number {
@@ -53,18 +58,27 @@ export class Process {
   }
 
   /**
-   * A system call by number or name.
+   * A system call by number, or by its name in the C library: a call on sockets goes through socketcall(2) where
+   * this kind of program has no other way.
    * @returns what the kernel left in `rax`: -errno on failure
    */
   *syscall(nr: number | string, ...args: (number | bigint)[]): Generator<unknown, number> {
-    const number = typeof nr === 'number' ? nr : syscallNumber(nr)
+    const call = typeof nr === 'string' ? this.abi.socketcall(nr) : undefined
+    if (call === undefined) return yield* this.enter(typeof nr === 'number' ? nr : this.abi.number(nr), args)
+    const mark = this.mark()
+    const result = yield* this.enter(this.abi.number('socketcall'), [call, this.words(args)])
+    this.release(mark)
+    return result
+  }
+
+  private *enter(number: number, args: readonly (number | bigint)[]): Generator<unknown, number> {
     const mm = this.task.mm
     const user = {
       ip: mm === null ? 0n : mm.start_code + 0x1954n,
       sp: mm === null ? 0n : mm.start_stack - BigInt(RED_ZONE),
       args: args.map((arg) => BigInt.asUintN(64, BigInt(arg))),
     }
-    const result = yield* enterSyscall(this.k, number, user)
+    const result = yield* this.abi.enter(this.k, number, user)
     for (const { sig } of takeHandlers(this.k, this.k.thread)) {
       const handler = this.handlers.get(sig)
       if (handler !== undefined) yield* handler(this, sig)
@@ -122,6 +136,17 @@ export class Process {
     return at
   }
 
+  /** Machine words, one after the other, in the program's memory. */
+  words(values: readonly (number | bigint)[]): number {
+    const { wordSize } = this.abi
+    const bytes = Buffer.alloc(values.length * wordSize)
+    values.forEach((value, i) => {
+      if (wordSize === 8) bytes.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), i * 8)
+      else bytes.writeUInt32LE(Number(BigInt.asUintN(32, BigInt(value))), i * 4)
+    })
+    return this.data(bytes)
+  }
+
   private touch(at: number, size: number): void {
     const mm = deref(this.task.mm)
     if (this.k.current.$va !== this.task.$va) throw new InvariantError(`process ${this.pid} is not running`)
@@ -138,20 +163,26 @@ export class Process {
   /** fork(2): the child runs `program` in a copy of this process. @returns the child's pid */
   *fork(
     program: Program,
-    options: { readonly pid?: number; readonly cpu?: number } = {},
+    options: { readonly pid?: number; readonly cpu?: number; readonly call?: 'clone' | 'fork' } = {},
   ): Generator<unknown, number> {
     const { heapUsed } = this
+    const { call = 'clone', ...wanted } = options
     request(this.k, {
-      ...options,
+      ...wanted,
       child: (task) => {
         const child = new Process(this.k, task)
         child.heapUsed = heapUsed
         child.argv = this.argv
+        child.envp = this.envp
+        child.abi = this.abi
         for (const [sig, handler] of this.handlers) child.handlers.set(sig, handler)
         return runProgram(child, program)
       },
     })
-    return yield* this.syscall('clone', SIGCHLD)
+    const pid = yield* call === 'fork' ? this.syscall('fork') : this.syscall('clone', SIGCHLD)
+    // a call that was refused on its way has left the request behind
+    if (pid < 0) request(this.k, {})
+    return pid
   }
 
   /** execve(2), then run `program` to its end. @returns only on failure: -errno */
@@ -160,6 +191,8 @@ export class Process {
     const result = yield* this.syscall('execve', 0, 0, 0)
     if (isError(result)) return result
     this.argv = image.argv
+    this.envp = image.envp
+    this.abi = abiOf(this.k, image.narrow === true)
     this.heapUsed = 0
     this.handlers.clear()
     return yield* runProgram(this, program)
@@ -167,16 +200,22 @@ export class Process {
 
   /** wait4(2) for a child. @returns its pid and status, or -errno */
   *wait(pid = -1, options = 0): Generator<unknown, { pid: number; status: number }> {
+    const mark = this.mark()
     const status = this.alloc(4)
     const result = yield* this.syscall('wait4', pid, status, options, 0)
-    return { pid: result, status: result > 0 ? this.readInt(status) : 0 }
+    const found = { pid: result, status: result > 0 ? this.readInt(status) : 0 }
+    this.release(mark)
+    return found
   }
 
   /** @returns the two descriptors */
   *pipe(): Generator<unknown, readonly [number, number]> {
+    const mark = this.mark()
     const fds = this.alloc(8)
     yield* this.must('pipe2', fds, 0)
-    return [this.readInt(fds), this.readInt(fds + 4)]
+    const ends = [this.readInt(fds), this.readInt(fds + 4)] as const
+    this.release(mark)
+    return ends
   }
 
   *write(fd: number, bytes: Uint8Array | string): Generator<unknown, number> {
@@ -210,11 +249,7 @@ export class Process {
 
   *sleep(ns: number): Generator<unknown, number> {
     const mark = this.mark()
-    const at = this.alloc(16)
-    const bytes = Buffer.alloc(16)
-    bytes.writeBigUInt64LE(BigInt(Math.floor(ns / 1e9)), 0)
-    bytes.writeBigUInt64LE(BigInt(ns % 1e9), 8)
-    this.writeUser(at, bytes)
+    const at = this.words([Math.floor(ns / 1e9), Math.round(ns % 1e9)])
     const result = yield* this.syscall('clock_nanosleep', 1, 0, at, 0)
     this.release(mark)
     return result
@@ -224,10 +259,9 @@ export class Process {
   *signal(sig: number, handler: Handler | bigint, flags = 0): Generator<unknown, number> {
     const mark = this.mark()
     const code = typeof handler === 'bigint' ? handler : deref(this.task.mm).start_code + 0x74a0n
-    const bytes = Buffer.alloc(32)
-    bytes.writeBigUInt64LE(code, 0)
-    bytes.writeBigUInt64LE(BigInt(flags | 0x4000000), 8)
-    const result = yield* this.syscall('rt_sigaction', sig, this.data(bytes), 0, 8)
+    // handler, flags with SA_RESTORER, restorer, and 64 bits of mask
+    const act = this.words([code, flags | 0x4000000, 0, 0, ...(this.abi.wordSize === 4 ? [0] : [])])
+    const result = yield* this.syscall('rt_sigaction', sig, act, 0, 8)
     if (typeof handler === 'function') this.handlers.set(sig, handler)
     else this.handlers.delete(sig)
     this.release(mark)

@@ -8,10 +8,12 @@
 import type { file, mm_struct, task_struct } from '../../btf/vmlinux.ts'
 import * as auxv from '../../abi/mman.ts'
 import { PAGE_SIZE } from '../../abi/page.ts'
-import { PF_FORKNOEXEC, PF_RANDOMIZE } from '../../abi/sched.ts'
+import { S_ISUID } from '../../abi/stat.ts'
+import { PF_FORKNOEXEC, PF_RANDOMIZE, TIF_ADDR32 } from '../../abi/sched.ts'
 import { deref } from '../deref.ts'
 import type { Kernel } from '../kernel.ts'
 import { kfunc } from '../kfunc.ts'
+import { commit_creds, prepare_creds } from '../kernel/cred.ts'
 import { mm_release } from '../kernel/exit.ts'
 import { loadUserPages } from '../kernel/sched/switch.ts'
 import { flush_signal_handlers } from '../kernel/signal.ts'
@@ -21,7 +23,7 @@ import { insert_vm_structs, mm_alloc, mmput, vm_area_alloc } from '../mm/mm_stru
 import { protOf } from '../mm/user_pages.ts'
 import { do_close_on_exec } from './file.ts'
 import { fput } from './file_table.ts'
-import { layout, type AddressSpace, type Mapping } from './exec_layout.ts'
+import { imageWord, layout, type AddressSpace, type Mapping } from './exec_layout.ts'
 import { do_filp_open } from './open.ts'
 
 /** What to run. */
@@ -33,6 +35,10 @@ export interface ExecImage {
   readonly vszKb?: number
   /** Resident memory in KiB (RSS). */
   readonly rssKb?: number
+  /** The task's name when it is not the file's: a script's interpreter is called as the script. */
+  readonly comm?: string
+  /** Built for 32 bits. */
+  readonly narrow?: boolean
 }
 
 /** @returns 0 or -errno @see fs/exec.c:do_execveat_common */
@@ -50,6 +56,7 @@ const bprm_execve = kfunc('fs/exec.c', function* bprm_execve(k, image: ExecImage
   const file = yield* do_filp_open(k, image.path, 0, 0)
   if (typeof file === 'number') return file
   const space = layout(k, image)
+  bprm_fill_uid(k, file)
   yield* begin_new_exec(k, image, file)
   const mm = deref(k.current.mm)
   mapAll(k, mm, space, file)
@@ -58,6 +65,22 @@ const bprm_execve = kfunc('fs/exec.c', function* bprm_execve(k, image: ExecImage
   fput(k, file)
   return 0
 })
+
+/**
+ * A file that makes whoever runs it its owner: the effective user changes, and with the superuser come all capabilities.
+ * @see fs/exec.c:bprm_fill_uid, security/commoncap.c:cap_bprm_creds_from_file
+ */
+function bprm_fill_uid(k: Kernel, file: file): void {
+  const inode = deref(file.f_inode)
+  if ((inode.i_mode & S_ISUID) === 0) return
+  const fresh = prepare_creds(k)
+  for (const id of [fresh.euid, fresh.suid, fresh.fsuid]) id.val = inode.i_uid.val
+  if (inode.i_uid.val === 0) {
+    for (const set of [fresh.cap_permitted, fresh.cap_effective])
+      k.mem.copy(set.$va, fresh.cap_bset.$va, set.$size)
+  }
+  commit_creds(k, fresh)
+}
 
 /** The point of no return: the old memory, handlers and marked descriptors go. @see fs/exec.c:begin_new_exec */
 const begin_new_exec = kfunc(
@@ -69,12 +92,20 @@ const begin_new_exec = kfunc(
     mm.exe_file = file
     exec_mmap(k, task, mm)
     task.flags = (task.flags & ~PF_FORKNOEXEC) | PF_RANDOMIZE
-    task.comm.$setString(image.path.replace(/^.*\//, ''))
+    task.comm.$setString(image.comm ?? image.path.replace(/^.*\//, ''))
+    if (k.mem.wordSize === 8) set_personality(task, image.narrow === true)
     task.self_exec_id = task.self_exec_id + 1n
     flush_signal_handlers(k, task)
     yield* do_close_on_exec(k, deref(task.files))
   },
 )
+
+/** What kind of program it is, in its thread's flags. @see arch/x86/kernel/process_64.c:set_personality_64bit, set_personality_ia32 */
+function set_personality(task: task_struct, narrow: boolean): void {
+  const bit = 1n << BigInt(TIF_ADDR32)
+  const info = task.thread_info
+  info.flags = narrow ? info.flags | bit : info.flags & ~bit
+}
 
 const exec_mmap = kfunc('fs/exec.c', function exec_mmap(k, task: task_struct, mm: mm_struct) {
   const old = task.mm
@@ -120,11 +151,11 @@ function setup_arg_pages(k: Kernel, mm: mm_struct, space: AddressSpace, image: E
   mm.env_start = mm.arg_end = BigInt(envp[0] ?? at)
   const argv = [...image.argv].reverse().map(push).reverse()
   mm.arg_start = BigInt(argv[0] ?? at)
-  const { wordSize } = k.mem
+  const wordSize = imageWord(k, image)
   const platform = push(wordSize === 8 ? 'x86_64' : 'i686')
   at -= 16
   const random = at
-  const aux = auxiliary(k, space, { filename, platform, random })
+  const aux = auxiliary(k, space, wordSize, { filename, platform, random })
   const words = [argv.length, ...argv, 0, ...envp, 0, ...aux]
   at = Math.floor((at - words.length * wordSize) / 16) * 16
   const bytes = Buffer.alloc(words.length * wordSize)
@@ -140,6 +171,7 @@ function setup_arg_pages(k: Kernel, mm: mm_struct, space: AddressSpace, image: E
 function auxiliary(
   k: Kernel,
   space: AddressSpace,
+  wordSize: 4 | 8,
   at: { filename: number; platform: number; random: number },
 ): number[] {
   const cred = deref(k.current.cred)
@@ -150,8 +182,8 @@ function auxiliary(
     [auxv.AT_PAGESZ, PAGE_SIZE],
     [auxv.AT_CLKTCK, 100],
     // behind the file's header: sizes of elf64_hdr, elf64_phdr or of their 32-bit forms
-    [auxv.AT_PHDR, space.exe + (k.mem.wordSize === 8 ? 64 : 52)],
-    [auxv.AT_PHENT, k.mem.wordSize === 8 ? 56 : 32],
+    [auxv.AT_PHDR, space.exe + (wordSize === 8 ? 64 : 52)],
+    [auxv.AT_PHENT, wordSize === 8 ? 56 : 32],
     [auxv.AT_PHNUM, 13],
     [auxv.AT_BASE, space.interpreter],
     [auxv.AT_FLAGS, 0],

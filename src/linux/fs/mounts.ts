@@ -5,16 +5,7 @@
  */
 
 import type { mount, super_block } from '../../btf/vmlinux.ts'
-import {
-  MKDEV,
-  S_IFBLK,
-  S_IFCHR,
-  S_IFDIR,
-  S_IFLNK,
-  S_IFREG,
-  MEM_MAJOR,
-  TTYAUX_MAJOR,
-} from '../../abi/stat.ts'
+import { MKDEV, S_IFBLK, S_IFCHR, S_IFDIR, S_IFREG, MEM_MAJOR, TTYAUX_MAJOR } from '../../abi/stat.ts'
 import { deref } from '../deref.ts'
 import type { Kernel } from '../kernel.ts'
 import { kmem_cache_create, SLAB_HWCACHE_ALIGN, SLAB_PANIC } from '../mm/slab_common.ts'
@@ -34,7 +25,8 @@ import {
   MNT_RELATIME,
   vfs_create_mount,
 } from './namespace.ts'
-import { ensurePath } from './namei.ts'
+import { ensureLink, ensurePath } from './namei.ts'
+import { writeFileBytes } from './pagecache.ts'
 import { ramfs_init } from './ramfs.ts'
 import { register_filesystem, SB_POSIXACL, SB_NOSUID, SB_NODEV, SB_NOEXEC } from './super.ts'
 
@@ -91,9 +83,14 @@ const FILES: readonly string[] = [
   '/usr/sbin/sshd',
   '/usr/sbin/insmod',
   '/usr/sbin/rmmod',
-  '/etc/passwd',
   '/etc/hostname',
 ]
+/** Files with something in them. */
+const TEXTS: Readonly<Record<string, string>> = {
+  '/etc/passwd': 'root:x:0:0:root:/root:/bin/bash\nuser:x:1000:1000:user:/home/user:/bin/bash\n',
+  '/etc/group': 'root:x:0:\nuser:x:1000:\n',
+  '/etc/hosts': '127.0.0.1\tlocalhost\n',
+}
 const DIRECTORIES: readonly string[] = ['/root', '/home', '/var/log', '/opt', '/srv', '/boot', '/mnt']
 
 interface MountLine {
@@ -170,12 +167,18 @@ export function prepare_namespace(k: Kernel): void {
   for (const line of MOUNTS) mountOn(k, line)
   for (const path of DIRECTORIES) ensurePath(k, path, S_IFDIR | 0o755)
   for (const path of FILES) ensurePath(k, path, S_IFREG | 0o755)
-  for (const name of ['bin', 'sbin', 'lib']) ensurePath(k, `/${name}`, S_IFLNK | 0o777)
+  for (const [path, text] of Object.entries(TEXTS)) writeText(k, path, text)
+  for (const name of ['bin', 'sbin', 'lib']) ensureLink(k, `/${name}`, `usr/${name}`)
   ensurePath(k, '/dev/null', S_IFCHR | 0o666, MKDEV(MEM_MAJOR, 3))
   ensurePath(k, '/dev/zero', S_IFCHR | 0o666, MKDEV(MEM_MAJOR, 5))
   ensurePath(k, '/dev/tty', S_IFCHR | 0o666, MKDEV(TTYAUX_MAJOR, 0))
   ensurePath(k, '/dev/console', S_IFCHR | 0o600, MKDEV(TTYAUX_MAJOR, 1))
   ensurePath(k, '/dev/sda1', S_IFBLK | 0o660, ROOT_DEVICE)
+}
+
+function writeText(k: Kernel, path: string, text: string): void {
+  const { dentry } = ensurePath(k, path, S_IFREG | 0o644)
+  writeFileBytes(k, deref(dentry.d_inode), 0, Buffer.from(text))
 }
 
 function mountOn(k: Kernel, line: MountLine): mount {

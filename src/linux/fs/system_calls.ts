@@ -2,7 +2,12 @@
 
 import './dup.ts'
 import './fcntl.ts'
+import './ioctl.ts'
+import './mknod.ts'
 import './read_write.ts'
 import './select.ts'
+import './stat.ts'
+import './readdir.ts'
 import './syscalls.ts'
+import '../kernel/printk/syslog.ts'
 import '../kernel/syscalls.ts'

@@ -17,7 +17,7 @@ import { deref } from '../deref.ts'
 import { do_execveat_common, type ExecImage } from '../fs/exec.ts'
 import { perKernel, type Kernel } from '../kernel.ts'
 import { kfunc } from '../kfunc.ts'
-import { get_user, put_user } from '../lib/usercopy.ts'
+import { copy_to_user, get_user, put_user } from '../lib/usercopy.ts'
 import { becomeUser } from './cred.ts'
 import { do_exit, do_group_exit, kernel_wait4 } from './exit.ts'
 import { kernel_clone, type CloneArgs } from './fork.ts'
@@ -137,6 +137,28 @@ export const __x64_sys_getuid = kfunc('kernel/sys.c', function __x64_sys_getuid(
 export const __x64_sys_geteuid = kfunc('kernel/sys.c', function __x64_sys_geteuid(k, _regs: pt_regs): number {
   return deref(k.current.cred).euid.val
 })
+export const __x64_sys_getgid = kfunc('kernel/sys.c', function __x64_sys_getgid(k, _regs: pt_regs): number {
+  return deref(k.current.cred).gid.val
+})
+export const __x64_sys_getegid = kfunc('kernel/sys.c', function __x64_sys_getegid(k, _regs: pt_regs): number {
+  return deref(k.current.cred).egid.val
+})
+export const __x64_sys_setgid = kfunc('kernel/sys.c', function __x64_sys_setgid(k, regs: pt_regs): number {
+  const { uid, euid, egid } = deref(k.current.cred)
+  if (euid.val !== 0 && egid.val !== syscall_int(regs, 0)) return -EPERM
+  becomeUser(k, k.current, uid.val, syscall_int(regs, 0))
+  return 0
+})
+
+/** uname(2) @see kernel/sys.c */
+export const __x64_sys_newuname = kfunc(
+  'kernel/sys.c',
+  function __x64_sys_newuname(k, regs: pt_regs): number {
+    const { name } = deref(deref(k.current.nsproxy).uts_ns)
+    return copy_to_user(k, syscall_arg(regs, 0), name.$va, name.$size) === 0 ? 0 : -EFAULT
+  },
+)
+
 export const __x64_sys_setuid = kfunc('kernel/sys.c', function __x64_sys_setuid(k, regs: pt_regs): number {
   const { euid, gid } = deref(k.current.cred)
   if (euid.val !== 0 && euid.val !== syscall_int(regs, 0)) return -EPERM

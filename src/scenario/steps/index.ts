@@ -16,6 +16,7 @@ import { rmmod } from './rmmod.ts'
 import { run } from './run.ts'
 import { segment } from './segment.ts'
 import { send } from './send.ts'
+import { shell } from './shell.ts'
 import { snapshot } from './snapshot.ts'
 import { syscall } from './syscall.ts'
 import { type } from './type.ts'
@@ -23,7 +24,7 @@ import { unprobe } from './unprobe.ts'
 import { wait } from './wait.ts'
 
 export const steps: readonly StepDefinition[] = [
-  run, syscall, type, closeStdin, kill,
+  run, shell, syscall, type, closeStdin, kill,
   connect, ack, send, close, reset, listen, segment, lose,
   insmod, rmmod, probe, unprobe,
   wait, snapshot, expect,
