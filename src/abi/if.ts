@@ -60,15 +60,3 @@ export const NUD_FAILED = 0x20
 export const NUD_NOARP = 0x40
 export const NUD_PERMANENT = 0x80
 export const NUD_VALID = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY
-
-/** Netfilter: include/uapi/linux/netfilter.h */
-export const NF_DROP = 0
-export const NF_ACCEPT = 1
-export const NF_STOLEN = 2
-export const NF_QUEUE = 3
-export const NF_REPEAT = 4
-export const NF_INET_PRE_ROUTING = 0
-export const NF_INET_LOCAL_IN = 1
-export const NF_INET_FORWARD = 2
-export const NF_INET_LOCAL_OUT = 3
-export const NF_INET_POST_ROUTING = 4

@@ -13,11 +13,13 @@ import {
   O_ACCMODE,
 } from '../../abi/fcntl.ts'
 import { PF_KTHREAD } from '../../abi/sched.ts'
+import { S_IFCHR, S_IFMT } from '../../abi/stat.ts'
 import { INIT_LIST_HEAD } from '../../structures/list.ts'
 import { deref } from '../deref.ts'
 import { perKernel, type Kernel } from '../kernel.ts'
 import { kfunc } from '../kfunc.ts'
 import { get_cred, put_cred } from '../kernel/cred.ts'
+import { module_put } from '../kernel/module/main.ts'
 import { in_interrupt } from '../kernel/softirq.ts'
 import { task_work_add } from '../kernel/task_work.ts'
 import { atomic_long_add, atomic_long_dec, atomic_long_inc, atomic_long_set } from '../lib/atomic_long.ts'
@@ -139,12 +141,20 @@ export const __fput = kfunc('fs/file_table.c', function* __fput(k, file: file): 
   const release = file.f_op?.release ?? 0n
   if (release !== 0n && inode !== null) yield* sleepable(k.indirect<Release>(release)(k, inode, file))
   security_file_free(k, file)
+  fops_put(file)
   if (file.f_cred !== null) put_cred(k, file.f_cred)
   countFiles(k, -1)
   dput(k, dentry)
   mntput(k, mnt)
   kmem_cache_free(k, state(k).cache as kmem_cache, file.$va)
 })
+
+/** The module whose operations the file had, and whose device it was, may go. @see include/linux/fs.h:fops_put */
+function fops_put(file: file): void {
+  const device = file.f_inode
+  if (device !== null && (device.i_mode & S_IFMT) === S_IFCHR) module_put(device.i_cdev?.owner ?? null)
+  module_put(file.f_op?.owner ?? null)
+}
 
 /** As the task work it is. @see fs/file_table.c:____fput */
 export const ____fput = kfunc(

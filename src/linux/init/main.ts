@@ -5,6 +5,7 @@ import { syscall_table_init } from '../arch/x86/entry/common.ts'
 import { i386_syscall_table_init } from '../arch/x86/entry/entry_32.ts'
 import { declareIa32Handlers, ia32_syscall_table_init } from '../arch/x86/entry/ia32.ts'
 import { tty_init } from '../drivers/tty/pty.ts'
+import { chrdev_init } from '../fs/char_dev.ts'
 import { prepare_namespace, vfs_caches_init } from '../fs/mounts.ts'
 import { init_pipe_fs } from '../fs/pipe.ts'
 import '../fs/system_calls.ts'
@@ -64,6 +65,7 @@ export function start_kernel(k: Kernel): void {
   security_init(k)
   net_ns_init(k)
   vfs_caches_init(k)
+  chrdev_init(k)
   signals_init(k)
   if (k.mem.wordSize === 8) syscall_table_init(k)
   else i386_syscall_table_init(k)

@@ -3,6 +3,7 @@
 export * from './socket/calls.ts'
 export * from './socket/create.ts'
 export * from './socket/file-ops.ts'
+export * from './socket/kernel.ts'
 export * from './socket/messages.ts'
 export * from './socket/socketcall.ts'
 export * from './socket/sockfs.ts'

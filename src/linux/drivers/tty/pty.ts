@@ -12,7 +12,7 @@ import { EAGAIN, ENXIO, ERESTARTSYS } from '../../../abi/errno.ts'
 import { O_NONBLOCK } from '../../../abi/fcntl.ts'
 import { EPOLLIN, EPOLLOUT, EPOLLRDNORM, EPOLLWRNORM } from '../../../abi/poll.ts'
 import { TASK_INTERRUPTIBLE } from '../../../abi/sched.ts'
-import { MEM_MAJOR, MKDEV, MAJOR, MINOR, S_IFCHR, UNIX98_PTY_SLAVE_MAJOR } from '../../../abi/stat.ts'
+import { MINOR, MKDEV, S_IFCHR, UNIX98_PTY_SLAVE_MAJOR } from '../../../abi/stat.ts'
 import { deref } from '../../deref.ts'
 import { ensurePath } from '../../fs/namei.ts'
 import type { Place } from '../../fs/fs_struct.ts'
@@ -23,6 +23,7 @@ import { __wake_up_sync_key, init_waitqueue_head } from '../../kernel/sched/wait
 import { WAIT_ENTRY_BYTES, wait_event_interruptible } from '../../kernel/sched/wait_event.ts'
 import { copy_from_iter, copy_to_iter, iov_iter_count } from '../../lib/iov_iter.ts'
 import { kmalloc, kzalloc } from '../../mm/slab.ts'
+import { chrdev_open } from '../../fs/char_dev.ts'
 
 const TTY_MAGIC_BUFFER = 4096
 
@@ -95,16 +96,6 @@ export function hangUp(k: Kernel, terminal: Terminal): void {
   terminal.hungUp = true
   __wake_up_sync_key(k, terminal.tty.read_wait, TASK_INTERRUPTIBLE, EPOLLIN | EPOLLRDNORM)
 }
-
-/** Character devices by number. @see fs/char_dev.c:chrdev_open */
-const chrdev_open = kfunc('fs/char_dev.c', function chrdev_open(k, inode: inode, file: file): number {
-  const major = MAJOR(inode.i_rdev)
-  const symbol = major === UNIX98_PTY_SLAVE_MAJOR ? 'tty_fops' : major === MEM_MAJOR ? 'null_fops' : undefined
-  if (symbol === undefined) return -ENXIO
-  const fops = k.global(symbol, 'file_operations')
-  file.f_op = fops
-  return fops.open === 0n ? 0 : k.indirect<typeof tty_open>(fops.open)(k, inode, file)
-})
 
 /** @see drivers/tty/tty_io.c:tty_open */
 const tty_open = kfunc('drivers/tty/tty_io.c', function tty_open(k, inode: inode, file: file): number {

@@ -9,7 +9,8 @@
 import { ntohs } from '../../../base/u32.ts'
 import type { dst_entry, net, net_device, packet_type, sk_buff, sock } from '../../../btf/vmlinux.ts'
 import { IPPROTO_UDP } from '../../../abi/in.ts'
-import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING, PACKET_OTHERHOST } from '../../../abi/if.ts'
+import { PACKET_OTHERHOST } from '../../../abi/if.ts'
+import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING } from '../../../abi/netfilter.ts'
 import { kfunc } from '../../kfunc.ts'
 import type { Kernel } from '../../kernel.ts'
 import { init_net } from '../core/net_namespace.ts'
@@ -57,7 +58,14 @@ const ip_rcv_core = kfunc(
 )
 
 const preRouting = (k: Kernel, skb: sk_buff, dev: net_device): number =>
-  nf_hook(k, skb, { hook: NF_INET_PRE_ROUTING, net: init_net(k), sk: null, in: dev, out: null })
+  nf_hook(k, skb, {
+    hook: NF_INET_PRE_ROUTING,
+    net: init_net(k),
+    sk: null,
+    in: dev,
+    out: null,
+    okfn: ip_rcv_finish,
+  })
 
 /** One packet from loopback or a driver without lists. @see net/ipv4/ip_input.c:ip_rcv */
 export const ip_rcv = kfunc(
@@ -129,6 +137,7 @@ export const ip_local_deliver = kfunc(
       sk: null,
       in: skb.dev,
       out: null,
+      okfn: ip_local_deliver_finish,
     })
     return verdict === 1 ? ip_local_deliver_finish(k, init_net(k), null, skb) : NET_RX_SUCCESS
   },

@@ -9,7 +9,8 @@ import { from } from '../../../btf/ref.ts'
 import type { dst_entry, inet_sock, iphdr, net, sk_buff, sock } from '../../../btf/vmlinux.ts'
 import type { Sourced } from '../../../memory/memory.ts'
 import { EHOSTUNREACH } from '../../../abi/errno.ts'
-import { ETH_P_IP, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING } from '../../../abi/if.ts'
+import { ETH_P_IP } from '../../../abi/if.ts'
+import { NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING } from '../../../abi/netfilter.ts'
 import { kfunc } from '../../kfunc.ts'
 import type { Kernel } from '../../kernel.ts'
 import { neigh_output, ip_neigh_for_gw } from '../core/neighbour.ts'
@@ -83,7 +84,14 @@ export const ip_output = kfunc(
     const dev = skb_dst(k, skb)?.dev ?? null
     skb.dev = dev
     skb.protocol = htons(ETH_P_IP)
-    const verdict = nf_hook(k, skb, { hook: NF_INET_POST_ROUTING, net, sk, in: null, out: dev })
+    const verdict = nf_hook(k, skb, {
+      hook: NF_INET_POST_ROUTING,
+      net,
+      sk,
+      in: null,
+      out: dev,
+      okfn: ip_finish_output,
+    })
     return verdict === 1 ? ip_finish_output(k, net, sk, skb) : verdict
   },
 )

@@ -8,7 +8,7 @@
 
 import { htonl } from '../../../base/u32.ts'
 import type { dst_entry, in_ifaddr, net_device, rtable, sk_buff } from '../../../btf/vmlinux.ts'
-import { ENETUNREACH, EINVAL } from '../../../abi/errno.ts'
+import { EHOSTUNREACH, ENETUNREACH, EINVAL } from '../../../abi/errno.ts'
 import {
   RTCF_BROADCAST,
   RTCF_LOCAL,
@@ -50,15 +50,16 @@ const rtableCache = perKernel((k) =>
 )
 
 type Handler = { readonly kfunc: KFunctionInfo }
-const handlers = perKernel(() => ({}) as { input: Handler; output: Handler })
+const handlers = perKernel(() => ({}) as { input: Handler; output: Handler; forward: Handler })
 
 /**
  * @param input  `ip_local_deliver`: where packets for us go
  * @param output `ip_output`
+ * @param forward `ip_forward`: where packets for others go, on a router
  * @see net/ipv4/route.c:ip_rt_init
  */
-export function ip_rt_init(k: Kernel, input: Handler, output: Handler): void {
-  Object.assign(handlers(k), { input, output })
+export function ip_rt_init(k: Kernel, input: Handler, output: Handler, forward: Handler): void {
+  Object.assign(handlers(k), { input, output, forward })
   const ops = k.global('ipv4_dst_ops', 'dst_ops')
   ops.family = 2
   ops.kmem_cachep = rtableCache(k)
@@ -216,7 +217,8 @@ export const ip_route_input_noref = kfunc(
   ): number {
     const found = resolve(k, daddr)
     const broadcast = found?.type === RTN_BROADCAST || ipv4_is_lbcast(daddr)
-    if (found?.type !== RTN_LOCAL && !broadcast) return -ENETUNREACH
+    if (found?.type !== RTN_LOCAL && !broadcast)
+      return found === undefined ? -ENETUNREACH : route_on(k, skb, found, dev)
     const rt = cached(k, `in ${dev.ifindex} ${broadcast ? 'broadcast' : 'local'}`, () => {
       const lo = init_net(k).loopback_dev ?? dev
       const flags = RTCF_LOCAL | (broadcast ? RTCF_BROADCAST : 0)
@@ -229,6 +231,28 @@ export const ip_route_input_noref = kfunc(
     return 0
   },
 )
+
+/** A packet for somebody else: only a router's devices take it. @see net/ipv4/route.c:__mkroute_input */
+function route_on(k: Kernel, skb: sk_buff, found: Resolved, dev: net_device): number {
+  if (!in_dev_forward(dev)) return -EHOSTUNREACH
+  const rt = cached(k, `forward ${dev.ifindex} ${found.dev.ifindex} ${found.gateway}`, () => {
+    const made = rt_dst_alloc(k, found.dev, 0, found.type)
+    made.dst.input = k.text(handlers(k).forward)
+    made.rt_is_input = 1
+    made.rt_iif = dev.ifindex
+    if (found.gateway !== 0) {
+      made.rt_uses_gateway = 1
+      made.rt_gw_family = 2
+      made.rt_gw4 = found.gateway
+    }
+    return made
+  })
+  skb_dst_set_noref(skb, rt.dst)
+  return 0
+}
+
+/** `net.ipv4.conf.DEV.forwarding`: the first of the device's settings. @see include/linux/inetdevice.h:IN_DEV_FORWARD */
+const in_dev_forward = (dev: net_device): boolean => (dev.ip_ptr?.cnf.data.num(0) ?? 0) !== 0
 
 function cached(k: Kernel, key: string, make: () => rtable): rtable {
   const known = state(k).cache.get(key)
