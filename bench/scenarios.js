@@ -10,9 +10,9 @@ const RUNS = 3
 const program = fileURLToPath(new URL('../bin/run.js', import.meta.url))
 const folder = fileURLToPath(new URL('../scenarios', import.meta.url))
 
-/** Record every scenario into a folder. @param {string} into */
-export function recordings(into) {
-  const names = readdirSync(folder).filter((name) => name.endsWith('.yaml'))
+/** Record every scenario (that is wanted) into a folder. @param {string} into */
+export function recordings(into, isWanted = (_name) => true) {
+  const names = readdirSync(folder).filter((name) => name.endsWith('.yaml') && isWanted(name))
   return names.sort().map((name) => {
     const output = join(into, name.replace(/\.yaml$/, '.cdump'))
     const times = Array.from({ length: RUNS }, () => timed(() => record(join(folder, name), output)))

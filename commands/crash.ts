@@ -1,6 +1,6 @@
 import { Command } from '@oclif/core'
 import { openTarget } from '../src/target/target.ts'
-import { takeOwnOptions } from '../src/crash/command-line.ts'
+import { openOptions, readText, takeOwnOptions } from '../src/crash/command-line.ts'
 import { failureOf } from '../src/crash/failure.ts'
 import { commandHelp } from '../src/crash/help.ts'
 import { Misuse } from '../src/crash/misuse.ts'
@@ -45,14 +45,18 @@ async function start(own: ReturnType<typeof takeOwnOptions>): Promise<0 | 1> {
   const parsed = parseOptions(Crash.crashFlags, own.words, 'anywhere')
   const flags = parsed.flags as FlagsOf<typeof Crash.crashFlags>
   const { namelist, path } = takeFiles(parsed.words, own.core ?? process.env['COREDRILL_CORE'] ?? '')
-  const target = await openTarget(path, { at: own.at, namelist })
-  return await startShell({
+  const note = (line: string): void => void process.stderr.write(`${line}\n`)
+  const target = await openTarget(path, { ...openOptions(own, note), namelist: own.namelist ?? namelist })
+  const status = await startShell({
     target,
     path,
     silent: flags.s === true,
     commands: flags.e ?? [],
     files: flags.i ?? [],
   })
+  target.keepIndex()
+  if (own.verbose) note(readText(target))
+  return status
 }
 
 /** Which words are files of the dump, and which is the NAMELIST: crash takes them in any order. */

@@ -13,9 +13,21 @@ export class StringTable {
   /** offset + 1 of the string in each slot; 0: free */
   readonly #slots: Int32Array
 
-  /** @param bytes  the string section: NUL-terminated strings one after another */
-  constructor(bytes: Uint8Array) {
+  /**
+   * @param bytes  the string section: NUL-terminated strings one after another
+   * @param slots  the table an earlier one of the same bytes gave
+   */
+  constructor(bytes: Uint8Array, slots?: Int32Array) {
     this.#bytes = bytes
+    this.#slots = slots !== undefined && isPowerOfTwo(slots.length) ? slots : StringTable.#hash(bytes)
+  }
+
+  /** What to make an equal table from. */
+  get slots(): Int32Array {
+    return this.#slots
+  }
+
+  static #hash(bytes: Uint8Array): Int32Array {
     let count = 0
     for (let at = bytes.indexOf(0); at >= 0; at = bytes.indexOf(0, at + 1)) count++
     const slots = new Int32Array(tableSize(count))
@@ -34,7 +46,7 @@ export class StringTable {
       start = at + 1
       hash = FNV_BASIS
     }
-    this.#slots = slots
+    return slots
   }
 
   /** Offsets of all strings with that text: usually one, as BTF keeps a string once. */
@@ -43,7 +55,9 @@ export class StringTable {
     for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), FNV_PRIME)
     const mask = this.#slots.length - 1
     const found: number[] = []
-    for (let slot = spread(hash) & mask; this.#slots[slot] !== 0; slot = (slot + 1) & mask) {
+    let slot = spread(hash) & mask
+    // Slots from a file may all be taken.
+    for (let tries = 0; this.#slots[slot] !== 0 && tries <= mask; tries++, slot = (slot + 1) & mask) {
       const offset = (this.#slots[slot] as number) - 1
       if (this.#isAt(offset, text)) found.push(offset)
     }
@@ -58,6 +72,13 @@ export class StringTable {
   }
 }
 
+/** The tables of {@link NameChains}, to be kept in a file. */
+export interface ChainTables {
+  readonly keys: Int32Array
+  readonly heads: Int32Array
+  readonly next: Int32Array
+}
+
 /** Record numbers by name offset, in ascending order. */
 export class NameChains {
   /** name offset in each slot, and the first record of that name + 1 (0: free slot) */
@@ -66,12 +87,37 @@ export class NameChains {
   /** the next record of the same name + 1; 0 at the end */
   readonly #next: Int32Array
 
+  private constructor(tables: ChainTables) {
+    this.#keys = tables.keys
+    this.#heads = tables.heads
+    this.#next = tables.next
+  }
+
+  /** Of tables an earlier one gave; undefined when they cannot be such. */
+  static from(tables: ChainTables, records: number): NameChains | undefined {
+    const { keys, heads, next } = tables
+    const fits = isPowerOfTwo(keys.length) && heads.length === keys.length && next.length === records
+    return fits ? new NameChains(tables) : undefined
+  }
+
+  /** What to make equal chains from. */
+  get tables(): ChainTables {
+    return { keys: this.#keys, heads: this.#heads, next: this.#next }
+  }
+
   /** @param names  the name offset of each record; 0: it has none */
-  constructor(names: Uint32Array) {
+  static of(names: Uint32Array): NameChains {
     const size = tableSize(names.length)
-    this.#keys = new Int32Array(size)
-    this.#heads = new Int32Array(size)
-    this.#next = new Int32Array(names.length)
+    const chains = new NameChains({
+      keys: new Int32Array(size),
+      heads: new Int32Array(size),
+      next: new Int32Array(names.length),
+    })
+    chains.#fill(names)
+    return chains
+  }
+
+  #fill(names: Uint32Array): void {
     for (let record = names.length - 1; record >= 0; record--) {
       const offset = names[record] as number
       if (offset === 0) continue
@@ -84,9 +130,14 @@ export class NameChains {
 
   *recordsOf(offset: number): Generator<number> {
     let link = this.#heads[this.#slotOf(offset)] as number
-    while (link !== 0) {
+    // Chains from a file may lead anywhere: each record is met once, in ascending order.
+    for (
+      let before = 0;
+      link > before && link <= this.#next.length;
+      link = this.#next[before - 1] as number
+    ) {
       yield link - 1
-      link = this.#next[link - 1] as number
+      before = link
     }
   }
 
@@ -94,7 +145,8 @@ export class NameChains {
   #slotOf(offset: number): number {
     const mask = this.#keys.length - 1
     let slot = spread(Math.imul(offset, FIBONACCI)) & mask
-    while (this.#heads[slot] !== 0 && this.#keys[slot] !== (offset | 0)) slot = (slot + 1) & mask
+    for (let tries = 0; tries <= mask; tries++, slot = (slot + 1) & mask)
+      if (this.#heads[slot] === 0 || this.#keys[slot] === (offset | 0)) break
     return slot
   }
 }
@@ -102,6 +154,10 @@ export class NameChains {
 /** A power of two at least twice the count: a free slot ends every search. */
 function tableSize(count: number): number {
   return 2 ** Math.ceil(Math.log2(2 * count + 2))
+}
+
+function isPowerOfTwo(n: number): boolean {
+  return n > 0 && (n & (n - 1)) === 0
 }
 
 /** The upper half of a hash into the lower. */

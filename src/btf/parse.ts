@@ -6,7 +6,7 @@
  */
 
 import { DumpError } from '../base/errors.ts'
-import { NameChains, StringTable } from './name-index.ts'
+import { NameChains, StringTable, type ChainTables } from './name-index.ts'
 import type { Member, Param, StructType, Type, TypeKind } from './type.ts'
 
 const MAGIC = 0xeb9f
@@ -64,6 +64,13 @@ export interface BtfOptions {
   readonly base?: Btf
   /** What to call the bytes in an error message. */
   readonly name?: string
+  /** What {@link Btf.index} gave for the same bytes; what cannot be theirs is not used. */
+  readonly index?: BtfIndex
+}
+
+/** Where names are, so that finding them need not go through all the strings again. */
+export interface BtfIndex extends ChainTables {
+  readonly slots: Int32Array
 }
 
 /** One BTF blob. Ids begin at 1 (0 is void), or after the base's when split. */
@@ -126,6 +133,7 @@ export class Btf {
     if (at !== end) bad(at, 'BTF type section ends inside a record')
     this.records = found.subarray(0, count)
     this.endId = this.startId + count
+    if (options.index !== undefined) this.use(options.index)
   }
 
   /** @throws DumpError BAD_FORMAT naming the byte that is wrong */
@@ -209,18 +217,37 @@ export class Btf {
   /** Name offsets with that text; those of the base's strings too, which a split blob may use. */
   private nameOffsets(name: string): number[] {
     if (name === '') return []
-    const section = this.bytes.subarray(this.stringStart, this.stringStart + this.stringLength)
-    this.strings ??= new StringTable(section)
+    this.strings ??= new StringTable(this.stringSection())
     const own = this.strings.offsetsOf(name).map((offset) => offset + this.startString)
     return this.base === undefined ? own : [...this.base.nameOffsets(name), ...own]
+  }
+
+  private stringSection(): Uint8Array {
+    return this.bytes.subarray(this.stringStart, this.stringStart + this.stringLength)
+  }
+
+  /** All that was found by going through the bytes, to be kept for the next time. */
+  index(): BtfIndex {
+    this.strings ??= new StringTable(this.stringSection())
+    this.chains ??= this.makeChains()
+    return { slots: this.strings.slots, ...this.chains.tables }
+  }
+
+  /** Tables made of the same bytes before: whatever they hold, nothing outside the bytes is read. */
+  private use(index: BtfIndex): void {
+    this.chains = NameChains.from(index, this.records.length)
+    if (this.chains !== undefined) this.strings = new StringTable(this.stringSection(), index.slots)
+  }
+
+  private makeChains(): NameChains {
+    return NameChains.of(this.records.map((at) => this.view.getUint32(at, true)))
   }
 
   /** Ids of this blob's types of that name, in order. */
   private *idsOf(name: string): Generator<number> {
     const offsets = this.nameOffsets(name)
     if (offsets.length === 0) return
-    this.chains ??= new NameChains(this.records.map((at) => this.view.getUint32(at, true)))
-    const { chains } = this
+    const chains = (this.chains ??= this.makeChains())
     const ids = offsets.flatMap((offset) => [...chains.recordsOf(offset)])
     if (offsets.length > 1) ids.sort((a, b) => a - b)
     for (const id of ids) yield this.startId + id

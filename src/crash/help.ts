@@ -7,6 +7,9 @@ import { kindOf, type FlagKind, type FlagSpec } from './options.ts'
 const OWN_OPTIONS: readonly [string, string][] = [
   ['--core FILE', 'the dump or vmcore (default: $COREDRILL_CORE)'],
   ['--at SNAPSHOT', 'a snapshot of a dump, by name or step'],
+  ['--namelist FILE', 'a vmlinux or System.map, for a kernel whose own symbols or types are missing'],
+  ['--no-cache', 'do not use or keep an index of this kernel (as $COREDRILL_NO_CACHE)'],
+  ['--verbose', 'say what the index cache did and how much of the dump was read'],
   ['--json', 'the same rows as JSON'],
 ]
 
@@ -29,7 +32,7 @@ export function commandHelp(name: string, Class: Described, place: Place): strin
   if (Class.description !== undefined) lines.push('', 'DESCRIPTION', ...indented(Class.description))
   const options = optionRows(Class)
   if (place === 'shell') options.push(...OWN_OPTIONS)
-  if (place === 'whole') options.push(...OWN_OPTIONS.slice(0, 2))
+  if (place === 'whole') options.push(...OWN_OPTIONS.slice(0, -1))
   if (options.length > 0) lines.push('', 'OPTIONS', ...columns(options))
   const examples = exampleLines(Class, place)
   if (examples.length > 0) lines.push('', 'EXAMPLES', ...examples)

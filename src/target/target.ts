@@ -22,7 +22,8 @@ import { moduleLayout } from './module-layout.ts'
 import { openNamelist, type Namelist } from './namelist.ts'
 import type { Walk } from './page-table.ts'
 import { findSymbols } from './symbols-of.ts'
-import { findTypes } from './types-of.ts'
+import type { IndexCache } from './index-cache.ts'
+import { findTypes, KeptIndex } from './types-of.ts'
 import { VirtualMemory } from './virtual-memory.ts'
 
 export interface OpenOptions {
@@ -30,6 +31,8 @@ export interface OpenOptions {
   readonly at?: string | undefined
   /** a vmlinux or System.map, for kernels whose own symbols or types cannot be found or are not in the dump */
   readonly namelist?: string | undefined
+  /** where what is found in a kernel is kept for the next opening; nowhere by default */
+  readonly cache?: IndexCache | undefined
 }
 
 /**
@@ -59,7 +62,9 @@ export function targetOf(container: Container, options: OpenOptions = {}): Targe
     const problem = 'no VMCOREINFO in its notes or memory (QEMU adds it with -device vmcoreinfo)'
     throw new DumpError('BAD_FORMAT', container.path, -1, problem)
   }
-  const shared: Shared = { vmcoreinfo: new Vmcoreinfo(text), namelistPath: options.namelist }
+  const vmcoreinfo = new Vmcoreinfo(text)
+  const kept = options.cache && new KeptIndex(options.cache, vmcoreinfo)
+  const shared: Shared = { vmcoreinfo, namelistPath: options.namelist, kept }
   return new Target(container, shared, snapshotIndex(container, options.at))
 }
 
@@ -67,6 +72,7 @@ export function targetOf(container: Container, options: OpenOptions = {}): Targe
 interface Shared {
   readonly vmcoreinfo: Vmcoreinfo
   readonly namelistPath: string | undefined
+  readonly kept: KeptIndex | undefined
   namelist?: Namelist
   types?: Types
   source?: SymbolSource
@@ -175,7 +181,8 @@ export class Target {
   }
 
   get types(): Types {
-    return (this.#shared.types ??= findTypes(this.path, this.mem, this.symbols, this.#namelist()))
+    const { kept } = this.#shared
+    return (this.#shared.types ??= findTypes(this.path, this.mem, this.symbols, this.#namelist(), kept))
   }
 
   /** Address of a symbol. @throws LookupError NO_SYMBOL */
@@ -300,6 +307,11 @@ export class Target {
     const memory = this.userMemory(task)
     if (memory === undefined) throw new ValidationError(task.$addr, 'a task with user memory', 'mm is NULL')
     return memory.read(typeof at === 'bigint' ? toUserVa(at, this.wordSize) : at, size)
+  }
+
+  /** Keep what was found for the next opening, when the target was opened with a cache: after the answer, as it takes a moment. */
+  keepIndex(): void {
+    this.#shared.kept?.store()
   }
 
   close(): void {

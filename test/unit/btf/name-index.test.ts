@@ -40,7 +40,7 @@ test('every string of any section is found at its offset', () => {
 })
 
 test('records of a name come in order; records without a name are left out', () => {
-  const chains = new NameChains(Uint32Array.of(7, 0, 9, 7, 7))
+  const chains = NameChains.of(Uint32Array.of(7, 0, 9, 7, 7))
   expect([...chains.recordsOf(7)]).toEqual([0, 3, 4])
   expect([...chains.recordsOf(9)]).toEqual([2])
   expect([...chains.recordsOf(8)]).toEqual([])

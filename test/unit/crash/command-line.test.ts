@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { takeOwnOptions } from '../../../src/crash/command-line.ts'
 import { UsageError, FaultError } from '../../../src/base/errors.ts'
 import { failureOf } from '../../../src/crash/failure.ts'
@@ -7,8 +7,18 @@ import { Misuse } from '../../../src/crash/misuse.ts'
 import { withoutControls } from '../../../src/crash/output.ts'
 
 test('own options are taken out wherever they stand', () => {
-  const own = takeOwnOptions(['-p', '--core', 'd', '1', '--at=s', '--json'])
-  expect(own).toEqual({ core: 'd', at: 's', json: true, help: false, words: ['-p', '1'] })
+  const own = takeOwnOptions(['-p', '--core', 'd', '1', '--at=s', '--json', '--namelist', 'n', '--no-cache'])
+  const given = { core: 'd', at: 's', namelist: 'n', cache: false, json: true }
+  expect(own).toEqual({ ...given, verbose: false, help: false, words: ['-p', '1'] })
+  expect(takeOwnOptions(['--verbose'])).toMatchObject({ verbose: true, words: [] })
+})
+
+test('COREDRILL_NO_CACHE is --no-cache', () => {
+  vi.stubEnv('COREDRILL_NO_CACHE', '1')
+  expect(takeOwnOptions([]).cache).toBe(false)
+  vi.stubEnv('COREDRILL_NO_CACHE', '')
+  expect(takeOwnOptions([]).cache).toBe(true)
+  vi.unstubAllEnvs()
 })
 
 test('two dashes: what follows is the command’s', () => {
