@@ -3,6 +3,7 @@
 import { CoredrillError } from '../base/errors.ts'
 import { write_frames } from '../linux/arch/x86/kernel/stack.ts'
 import { runUntil, runUntilDone, runUntilIdle } from '../linux/kernel/sched/run.ts'
+import { logTimes } from '../linux/kernel/printk/printk.ts'
 import type { Kernel } from '../linux/kernel.ts'
 import type { Host } from '../linux/net/wire/host.ts'
 import type { HostConnection } from '../linux/net/wire/host-tcp.ts'
@@ -33,6 +34,9 @@ export interface StepRow {
   readonly line: number
   readonly atNs: number
   endNs: number
+  /** Of a line typed at a shell: what the terminal showed, and its exit status. */
+  output?: string
+  status?: number
 }
 
 /** Which frames the wire is to lose. */
@@ -83,12 +87,16 @@ export class Run {
     if (step.at !== undefined) this.runTo(step.at)
     k.mem.journal.step = number
     for (const pin of step.pins) this.arm(pin)
+    logTimes(k).push(...step.log_times)
     const row = this.begin(step)
     const called = step.until === undefined ? undefined : this.watchFor(step.until)
     step.definition.run(this, step.params)
     if (called === undefined) this.settle(step)
     else this.runUntilCalled(step.until ?? '', called)
     row.endNs = k.clock.nowNs
+    const left = logTimes(k).splice(0).length
+    if (left > 0)
+      this.fail(`the kernel has printed ${step.log_times.length - left} lines, not ${step.log_times.length}`)
   }
 
   private begin(step: ScenarioStep): StepRow {

@@ -96,6 +96,12 @@ const SPREAD_32: Spread = {
   mmap: 1 << 8,
 }
 
+/** On a 64-bit kernel such a program has nearly all 4 GiB for itself. */
+const SPREAD_COMPAT: Spread = { ...SPREAD_32, top: 0xffff_e000 }
+
+/** Bytes of a program's words: those of the machine, unless it was built for 32 bits. */
+export const imageWord = (k: Kernel, image: ExecImage): 4 | 8 => (image.narrow === true ? 4 : k.mem.wordSize)
+
 /** Choose addresses by the machine's randomness, sizes by the image's. */
 export function layout(k: Kernel, image: ExecImage): AddressSpace {
   const mappings: Mapping[] = []
@@ -114,13 +120,14 @@ export function layout(k: Kernel, image: ExecImage): AddressSpace {
     return at
   }
   const page = (below: number): number => k.random.below(below) * PAGE_SIZE
-  const spread = k.mem.wordSize === 8 ? SPREAD_64 : SPREAD_32
+  const wide = imageWord(k, image) === 8
+  const spread = wide ? SPREAD_64 : k.mem.wordSize === 8 ? SPREAD_COMPAT : SPREAD_32
   const exe = spread.base + page(spread.exe)
   const exeEnd = segments(exe, EXE_PAGES, 'exe')
   const heap = exeEnd + PAGE_SIZE * (1 + k.random.below(spread.heap))
   put(heap, HEAP_PAGES, READ_WRITE)
 
-  const stackTop = spread.top - page(spread.stack) - (k.mem.wordSize === 8 ? 0 : VDSO_ROOM)
+  const stackTop = spread.top - page(spread.stack) - (wide ? 0 : VDSO_ROOM)
   const stackStart = stackTop - STACK_PAGES * PAGE_SIZE
   const mmapBase = stackStart - spread.gap - page(spread.mmap)
   const ld = mmapBase - pagesOf(LD_PAGES) * PAGE_SIZE
