@@ -12,9 +12,12 @@ import { lookup_fd } from './file.ts'
 import { LOOKUP_FOLLOW, path_lookupat, vfs_get_link } from './namei.ts'
 
 const PATH_MAX = 4096
-const AT_SYMLINK_NOFOLLOW = 0x100
-const AT_EMPTY_PATH = 0x1000
+export const AT_SYMLINK_NOFOLLOW = 0x100
+export const AT_EMPTY_PATH = 0x1000
 const BLOCK = 4096n
+
+/** Writes what a file is to user memory. @returns 0 or -EFAULT */
+export type StatWriter = (k: Kernel, inode: inode, to: bigint) => number
 
 /** `struct stat` of x86-64: offset, size and value of each member. @see arch/x86/include/uapi/asm/stat.h */
 function cp_new_stat(k: Kernel, inode: inode, to: bigint): number {
@@ -39,28 +42,40 @@ function cp_new_stat(k: Kernel, inode: inode, to: bigint): number {
 }
 
 /** Major and minor as user space has them. @see include/linux/kdev_t.h:new_encode_dev */
-function encodeDev(dev: number): bigint {
+export function encodeDev(dev: number): bigint {
   const [major, minor] = [dev >>> 20, dev & 0xfffff]
   return BigInt(((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0)
 }
 
 /** @returns 0 or -errno @see fs/stat.c:vfs_statx */
-const vfs_statx = kfunc('fs/stat.c', function vfs_statx(k, path: string, flags: number, to: bigint): number {
-  const found = path_lookupat(k, path, (flags & AT_SYMLINK_NOFOLLOW) === 0 ? LOOKUP_FOLLOW : 0)
-  return typeof found === 'number' ? found : cp_new_stat(k, deref(found.dentry.d_inode), to)
-})
+const vfs_statx = kfunc(
+  'fs/stat.c',
+  function vfs_statx(k, path: string, flags: number, to: bigint, write: StatWriter): number {
+    const found = path_lookupat(k, path, (flags & AT_SYMLINK_NOFOLLOW) === 0 ? LOOKUP_FOLLOW : 0)
+    return typeof found === 'number' ? found : write(k, deref(found.dentry.d_inode), to)
+  },
+)
 
-const vfs_fstat = kfunc('fs/stat.c', function vfs_fstat(k, fd: number, to: bigint): number {
-  const file = lookup_fd(k, fd)
-  return file === null ? -EBADF : cp_new_stat(k, deref(file.f_inode), to)
-})
+export const vfs_fstat = kfunc(
+  'fs/stat.c',
+  function vfs_fstat(k, fd: number, to: bigint, write: StatWriter = cp_new_stat): number {
+    const file = lookup_fd(k, fd)
+    return file === null ? -EBADF : write(k, deref(file.f_inode), to)
+  },
+)
 
-const pathArg = (k: Kernel, regs: pt_regs, index: number): string | undefined =>
+export const pathArg = (k: Kernel, regs: pt_regs, index: number): string | undefined =>
   strncpy_from_user(k, syscall_arg(regs, index), PATH_MAX)
 
-function statAt(k: Kernel, path: string | undefined, flags: number, to: bigint): number {
+export function statAt(
+  k: Kernel,
+  path: string | undefined,
+  flags: number,
+  to: bigint,
+  write: StatWriter = cp_new_stat,
+): number {
   if (path === undefined) return -EFAULT
-  return path === '' ? -ENOENT : vfs_statx(k, path, flags, to)
+  return path === '' ? -ENOENT : vfs_statx(k, path, flags, to, write)
 }
 
 export const __x64_sys_newstat = kfunc('fs/stat.c', function __x64_sys_newstat(k, regs: pt_regs): number {
