@@ -43,10 +43,13 @@ export class StructRef {
     return this.$types.findPlace(this.$type, path) !== undefined
   }
 
+  private $place(path: string): Place {
+    return this.$members.get(path) ?? this.$types.place(this.$type, path)
+  }
+
   /** Byte offset of a member path. @throws LookupError NO_MEMBER */
   $offsetof(path: string): number {
-    const place = this.$members.get(path) ?? this.$types.place(this.$type, path)
-    return place.bitOffset >>> 3
+    return this.$place(path).bitOffset >>> 3
   }
 
   /** Address of a member path. */
@@ -56,8 +59,7 @@ export class StructRef {
 
   /** Read a member by path. @throws LookupError when there is none, FaultError when it cannot be read */
   $get(path: string): Value {
-    const place = this.$types.place(this.$type, path)
-    return readPlace(this, place)
+    return readPlace(this, this.$place(path))
   }
 
   /** Read an integer member (or pointer) by path as an exact integer. */
@@ -85,7 +87,7 @@ export class StructRef {
 
   /** Store into a member by path. */
   $set(path: string, value: Storable): void {
-    placeAccessor(this.$types, this.$types.place(this.$type, path)).set(this, value)
+    placeAccessor(this.$types, this.$place(path)).set(this, value)
   }
 
   /** The same address as another struct: `(struct inet_sock *)sk`. */
@@ -235,12 +237,8 @@ const locate = (at: Located, offset: number, size: number): Va => {
   return va
 }
 
-const placeAccessors = new WeakMap<Place, Accessor>()
-
 function placeAccessor(types: Types, place: Place): Accessor {
-  let found = placeAccessors.get(place)
-  if (found === undefined) placeAccessors.set(place, (found = accessor(types, place)))
-  return found
+  return (place.accessor ??= accessor(types, place))
 }
 
 function elementAccessor(types: Types, type: Type): Accessor {

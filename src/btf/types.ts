@@ -17,6 +17,8 @@ export interface Place {
   readonly bitOffset: number
   /** 0 unless a bit-field. */
   readonly bitSize: number
+  /** @internal how the member is read and written, once that was asked */
+  accessor?: Accessor
 }
 
 /** The StructRef of a name: with members when `vmlinux.ts` knows the struct. */

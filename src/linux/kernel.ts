@@ -75,6 +75,7 @@ export class Kernel {
   /** The processor that executes now. */
   cpu!: Cpu
   private readonly symbolVas = new Map<string, Va>()
+  private perCpuOffsets: Va | undefined
   private readonly watchers = new Map<string, FunctionWatcher[]>()
   private readonly code = new Map<Va, KFunction>()
   private readonly textOf: (Addr | undefined)[] = []
@@ -150,7 +151,8 @@ export class Kernel {
 
   /** What a `__percpu` pointer is added to. */
   per_cpu_offset(cpu = this.cpu.id): Va {
-    return this.mem.pointer(this.symbolVa('__per_cpu_offset') + cpu * this.mem.wordSize)
+    this.perCpuOffsets ??= this.symbolVa('__per_cpu_offset')
+    return this.mem.pointer(this.perCpuOffsets + cpu * this.mem.wordSize)
   }
 
   /** The text address of a declared function. @throws LookupError when this kernel has no such symbol */

@@ -18,6 +18,8 @@ const CHUNK = 1 << CHUNK_SHIFT
 const CHUNK_MASK = CHUNK - 1
 const PAGES_PER_CHUNK = CHUNK / PAGE_SIZE
 const TWO_32 = 0x1_0000_0000
+/** A factor instead of a division, exact because CHUNK is a power of two. */
+const CHUNKS = 1 / CHUNK
 
 /** `size` bytes of virtual addresses from `va` lie at `phys` onwards. */
 export interface Window {
@@ -132,7 +134,7 @@ export class GuestMemory implements WritableMemory, PhysicalMemory {
     for (let done = 0; done < size;) {
       const p = this.phys(va + done)
       const n = this.run(va + done, p, size - done)
-      const chunk = this.chunks[Math.floor(p / CHUNK)]
+      const chunk = this.chunks[Math.floor(p * CHUNKS)]
       if (chunk !== undefined) out.set(chunk.bytes.subarray(p & CHUNK_MASK, (p & CHUNK_MASK) + n), done)
       done += n
     }
@@ -193,7 +195,7 @@ export class GuestMemory implements WritableMemory, PhysicalMemory {
       const p = this.phys(va + done)
       const n = this.run(va + done, p, bytes.length - done)
       const chunk = this.chunkFor(p, n)
-      chunk.bytes.set(bytes.subarray(done, done + n), p & CHUNK_MASK)
+      chunk.bytes.set(n === bytes.length ? bytes : bytes.subarray(done, done + n), p & CHUNK_MASK)
       done += n
     }
     this.journal.record(va, bytes.length, littleEndian(bytes, 0), littleEndian(bytes, 4), kind, at)
@@ -211,7 +213,14 @@ export class GuestMemory implements WritableMemory, PhysicalMemory {
   }
 
   copy(to: Va, from: Va, size: number): void {
-    this.write(to, this.read(from, size), SourceKind.Memory, from)
+    const p = this.phys(from)
+    const chunk = this.chunks[Math.floor(p * CHUNKS)]
+    // bytes that lie together and apart from `to` need no copy between
+    const together = Math.abs(to - from) >= size && this.run(from, p, size) === size
+    const at = p & CHUNK_MASK
+    const bytes =
+      together && chunk !== undefined ? chunk.bytes.subarray(at, at + size) : this.read(from, size)
+    this.write(to, bytes, SourceKind.Memory, from)
   }
 
   /** Let freshly taken page frames read as zeros without a journal row each (the page allocator's clear). */
@@ -219,7 +228,7 @@ export class GuestMemory implements WritableMemory, PhysicalMemory {
     for (let done = 0; done < size;) {
       const p = phys + done
       const n = Math.min(size - done, CHUNK - (p & CHUNK_MASK))
-      if (this.chunks[Math.floor(p / CHUNK)] !== undefined) {
+      if (this.chunks[Math.floor(p * CHUNKS)] !== undefined) {
         this.chunkFor(p, n).bytes.fill(0, p & CHUNK_MASK, (p & CHUNK_MASK) + n)
       }
       done += n
@@ -248,18 +257,18 @@ export class GuestMemory implements WritableMemory, PhysicalMemory {
   }
 
   private readable(p: number): DataView {
-    return this.chunks[Math.floor(p / CHUNK)]?.view ?? this.zero
+    return this.chunks[Math.floor(p * CHUNKS)]?.view ?? this.zero
   }
 
   private storable(p: number): DataView {
-    const chunk = this.chunks[Math.floor(p / CHUNK)] ?? this.newChunk(p)
+    const chunk = this.chunks[Math.floor(p * CHUNKS)] ?? this.newChunk(p)
     const page = (p & CHUNK_MASK) >>> 12
     chunk.dirty[page] = 1
     return chunk.view
   }
 
   private chunkFor(p: number, size: number): Chunk {
-    const chunk = this.chunks[Math.floor(p / CHUNK)] ?? this.newChunk(p)
+    const chunk = this.chunks[Math.floor(p * CHUNKS)] ?? this.newChunk(p)
     const first = (p & CHUNK_MASK) >>> 12
     chunk.dirty.fill(1, first, (((p & CHUNK_MASK) + size - 1) >>> 12) + 1)
     return chunk
@@ -273,7 +282,7 @@ export class GuestMemory implements WritableMemory, PhysicalMemory {
       view: new DataView(bytes.buffer),
       dirty: new Uint8Array(PAGES_PER_CHUNK),
     }
-    this.chunks[Math.floor(p / CHUNK)] = chunk
+    this.chunks[Math.floor(p * CHUNKS)] = chunk
     return chunk
   }
 
