@@ -6675,7 +6675,7 @@ export interface ipv6_devconf extends StructRef {
 }
 
 export interface ipv6_devstat extends StructRef {
-  get proc_dir_entry(): StructRef | null
+  get proc_dir_entry(): proc_dir_entry | null
   set proc_dir_entry(value: Ptr)
   get ipv6(): ipstats_mib | null
   set ipv6(value: Ptr)
@@ -6997,7 +6997,7 @@ export interface irq_desc extends StructRef {
   set cond_suspend_depth(value: Int)
   get force_resume_depth(): number
   set force_resume_depth(value: Int)
-  get dir(): StructRef | null
+  get dir(): proc_dir_entry | null
   set dir(value: Ptr)
   get rcu(): callback_head
   set rcu(value: Body)
@@ -7043,7 +7043,7 @@ export interface irqaction extends StructRef {
   set thread_mask(value: Long)
   get name(): bigint
   set name(value: Ptr)
-  get dir(): StructRef | null
+  get dir(): proc_dir_entry | null
   set dir(value: Ptr)
 }
 
@@ -9402,9 +9402,9 @@ export interface net extends StructRef {
   set refcnt_tracker(value: Body)
   get dev_base_head(): list_head
   set dev_base_head(value: Body)
-  get proc_net(): StructRef | null
+  get proc_net(): proc_dir_entry | null
   set proc_net(value: Ptr)
-  get proc_net_stat(): StructRef | null
+  get proc_net_stat(): proc_dir_entry | null
   set proc_net_stat(value: Ptr)
   get sysctls(): ctl_table_set
   set sysctls(value: Body)
@@ -10361,25 +10361,25 @@ export interface netns_bpf extends StructRef {
 }
 
 export interface netns_can extends StructRef {
-  get proc_dir(): StructRef | null
+  get proc_dir(): proc_dir_entry | null
   set proc_dir(value: Ptr)
-  get pde_stats(): StructRef | null
+  get pde_stats(): proc_dir_entry | null
   set pde_stats(value: Ptr)
-  get pde_reset_stats(): StructRef | null
+  get pde_reset_stats(): proc_dir_entry | null
   set pde_reset_stats(value: Ptr)
-  get pde_rcvlist_all(): StructRef | null
+  get pde_rcvlist_all(): proc_dir_entry | null
   set pde_rcvlist_all(value: Ptr)
-  get pde_rcvlist_fil(): StructRef | null
+  get pde_rcvlist_fil(): proc_dir_entry | null
   set pde_rcvlist_fil(value: Ptr)
-  get pde_rcvlist_inv(): StructRef | null
+  get pde_rcvlist_inv(): proc_dir_entry | null
   set pde_rcvlist_inv(value: Ptr)
-  get pde_rcvlist_sff(): StructRef | null
+  get pde_rcvlist_sff(): proc_dir_entry | null
   set pde_rcvlist_sff(value: Ptr)
-  get pde_rcvlist_eff(): StructRef | null
+  get pde_rcvlist_eff(): proc_dir_entry | null
   set pde_rcvlist_eff(value: Ptr)
-  get pde_rcvlist_err(): StructRef | null
+  get pde_rcvlist_err(): proc_dir_entry | null
   set pde_rcvlist_err(value: Ptr)
-  get bcmproc_dir(): StructRef | null
+  get bcmproc_dir(): proc_dir_entry | null
   set bcmproc_dir(value: Ptr)
   get rx_alldev_list(): bigint
   set rx_alldev_list(value: Ptr)
@@ -10863,7 +10863,7 @@ export interface netns_mib extends StructRef {
   set icmpv6_statistics(value: Ptr)
   get icmpv6msg_statistics(): StructRef | null
   set icmpv6msg_statistics(value: Ptr)
-  get proc_net_devsnmp6(): StructRef | null
+  get proc_net_devsnmp6(): proc_dir_entry | null
   set proc_net_devsnmp6(value: Ptr)
 }
 
@@ -10896,7 +10896,7 @@ export interface netns_nexthop extends StructRef {
 }
 
 export interface netns_nf extends StructRef {
-  get proc_netfilter(): StructRef | null
+  get proc_netfilter(): proc_dir_entry | null
   set proc_netfilter(value: Ptr)
   get nf_loggers(): ArrayRef
   set nf_loggers(value: Uint8Array)
@@ -10931,7 +10931,7 @@ export interface netns_packet extends StructRef {
 export interface netns_sctp extends StructRef {
   get sctp_statistics(): bigint
   set sctp_statistics(value: Ptr)
-  get proc_net_sctp(): StructRef | null
+  get proc_net_sctp(): proc_dir_entry | null
   set proc_net_sctp(value: Ptr)
   get sysctl_header(): ctl_table_header | null
   set sysctl_header(value: Ptr)
@@ -11869,7 +11869,7 @@ export interface pci_dev extends StructRef {
   set subordinate(value: Ptr)
   get sysdata(): bigint
   set sysdata(value: Ptr)
-  get procent(): StructRef | null
+  get procent(): proc_dir_entry | null
   set procent(value: Ptr)
   get slot(): StructRef | null
   set slot(value: Ptr)
@@ -12736,6 +12736,63 @@ export interface printk_ringbuffer extends StructRef {
   set fail(value: Body)
 }
 
+export interface proc_dir_entry extends StructRef {
+  get in_use(): atomic_t
+  set in_use(value: Body)
+  get refcnt(): refcount_struct
+  set refcnt(value: Body)
+  get pde_openers(): list_head
+  set pde_openers(value: Body)
+  get pde_unload_lock(): spinlock
+  set pde_unload_lock(value: Body)
+  get pde_unload_completion(): completion | null
+  set pde_unload_completion(value: Ptr)
+  get proc_iops(): inode_operations | null
+  set proc_iops(value: Ptr)
+  get proc_ops(): proc_ops | null
+  set proc_ops(value: Ptr)
+  get proc_dir_ops(): file_operations | null
+  set proc_dir_ops(value: Ptr)
+  get proc_dops(): dentry_operations | null
+  set proc_dops(value: Ptr)
+  get seq_ops(): seq_operations | null
+  set seq_ops(value: Ptr)
+  get single_show(): bigint
+  set single_show(value: Ptr)
+  get write(): bigint
+  set write(value: Ptr)
+  get data(): bigint
+  set data(value: Ptr)
+  get state_size(): number
+  set state_size(value: Int)
+  get low_ino(): number
+  set low_ino(value: Int)
+  get nlink(): number
+  set nlink(value: Int)
+  get uid(): kuid_t
+  set uid(value: Body)
+  get gid(): kgid_t
+  set gid(value: Body)
+  get size(): bigint
+  set size(value: Long)
+  get parent(): proc_dir_entry | null
+  set parent(value: Ptr)
+  get subdir(): rb_root
+  set subdir(value: Body)
+  get subdir_node(): rb_node
+  set subdir_node(value: Body)
+  get name(): bigint
+  set name(value: Ptr)
+  get mode(): number
+  set mode(value: Int)
+  get flags(): number
+  set flags(value: Int)
+  get namelen(): number
+  set namelen(value: Int)
+  get inline_name(): ArrayRef
+  set inline_name(value: Uint8Array)
+}
+
 export interface proc_inode extends StructRef {
   get pid(): pid | null
   set pid(value: Ptr)
@@ -12743,7 +12800,7 @@ export interface proc_inode extends StructRef {
   set fd(value: Int)
   get op(): proc_op
   set op(value: Body)
-  get pde(): StructRef | null
+  get pde(): proc_dir_entry | null
   set pde(value: Ptr)
   get sysctl(): ctl_table_header | null
   set sysctl(value: Ptr)
@@ -12764,6 +12821,33 @@ export interface proc_op extends StructRef {
   set proc_show(value: Ptr)
   get lsm(): bigint
   set lsm(value: Ptr)
+}
+
+export interface proc_ops extends StructRef {
+  get proc_flags(): number
+  set proc_flags(value: Int)
+  get proc_open(): bigint
+  set proc_open(value: Ptr)
+  get proc_read(): bigint
+  set proc_read(value: Ptr)
+  get proc_read_iter(): bigint
+  set proc_read_iter(value: Ptr)
+  get proc_write(): bigint
+  set proc_write(value: Ptr)
+  get proc_lseek(): bigint
+  set proc_lseek(value: Ptr)
+  get proc_release(): bigint
+  set proc_release(value: Ptr)
+  get proc_poll(): bigint
+  set proc_poll(value: Ptr)
+  get proc_ioctl(): bigint
+  set proc_ioctl(value: Ptr)
+  get proc_compat_ioctl(): bigint
+  set proc_compat_ioctl(value: Ptr)
+  get proc_mmap(): bigint
+  set proc_mmap(value: Ptr)
+  get proc_get_unmapped_area(): bigint
+  set proc_get_unmapped_area(value: Ptr)
 }
 
 export interface proto extends StructRef {
@@ -15323,7 +15407,7 @@ export interface seq_file extends StructRef {
   set read_pos(value: Long)
   get lock(): mutex
   set lock(value: Body)
-  get op(): StructRef | null
+  get op(): seq_operations | null
   set op(value: Ptr)
   get poll_event(): number
   set poll_event(value: Int)
@@ -15331,6 +15415,17 @@ export interface seq_file extends StructRef {
   set file(value: Ptr)
   get private(): bigint
   set private(value: Ptr)
+}
+
+export interface seq_operations extends StructRef {
+  get start(): bigint
+  set start(value: Ptr)
+  get stop(): bigint
+  set stop(value: Ptr)
+  get next(): bigint
+  set next(value: Ptr)
+  get show(): bigint
+  set show(value: Ptr)
 }
 
 export interface seqcount extends StructRef {
@@ -19147,7 +19242,7 @@ export interface tty_driver extends StructRef {
   set init_termios(value: Body)
   get flags(): bigint
   set flags(value: Long)
-  get proc_entry(): StructRef | null
+  get proc_entry(): proc_dir_entry | null
   set proc_entry(value: Ptr)
   get other(): tty_driver | null
   set other(value: Ptr)
@@ -20940,8 +21035,10 @@ export interface KernelStructs {
   readonly prev_cputime: prev_cputime
   readonly printk_info: printk_info
   readonly printk_ringbuffer: printk_ringbuffer
+  readonly proc_dir_entry: proc_dir_entry
   readonly proc_inode: proc_inode
   readonly proc_op: proc_op
+  readonly proc_ops: proc_ops
   readonly proto: proto
   readonly proto_ops: proto_ops
   readonly pt_regs: pt_regs
@@ -21014,6 +21111,7 @@ export interface KernelStructs {
   readonly security_list_options: security_list_options
   readonly semaphore: semaphore
   readonly seq_file: seq_file
+  readonly seq_operations: seq_operations
   readonly seqcount: seqcount
   readonly seqcount_latch_t: seqcount_latch_t
   readonly seqcount_raw_spinlock: seqcount_raw_spinlock
