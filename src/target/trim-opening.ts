@@ -9,6 +9,7 @@ import type { StructRef } from '../btf/ref.ts'
 import { for_each_module, module_regions } from '../helpers/module.ts'
 import { per_cpu, per_cpu_offset, possible_cpus } from '../helpers/percpu.ts'
 import { for_each_pid } from '../helpers/pid.ts'
+import { for_each_cache } from '../helpers/slab.ts'
 import { exception_stacks, irq_stacks, task_stack, thread_size } from '../helpers/stack.ts'
 import { memory_nodes } from '../helpers/task-memory.ts'
 import { task_table } from '../helpers/tasks.ts'
@@ -39,8 +40,9 @@ export function readAsOpening(target: Target): void {
     const size = toVa(end, wordSize) + 512 - from
     if (size > 0 && size <= NAMES_MAX) touch(target, from, size)
   }
-  // reading them once reads their pages
-  ;[target.types, target.pageOffset].forEach(() => undefined)
+  // asked once, they read their pages
+  target.types.has('task_struct')
+  target.space.directMap(0)
   for (const cpu of target.possibleCpus()) attempt(() => void per_cpu_offset(target, cpu))
 }
 
@@ -119,7 +121,15 @@ export function readAsCrash(target: Target): void {
   )
   attempt(() => touchStrings(target, 'pageflag_names', target.types.sizeof('trace_print_flags'), 8, 64))
   attempt(() => touchStrings(target, 'task_state_array', target.wordSize, 0, 16))
-  for (const step of [touchMemoryMap, touchMemoryBlocks, touchModules, touchTasks, touchStacks, touchLog])
+  for (const step of [
+    touchMemoryMap,
+    touchMemoryBlocks,
+    touchModules,
+    touchTasks,
+    touchStacks,
+    touchLog,
+    touchCaches,
+  ])
     attempt(() => step(target))
 }
 
@@ -203,6 +213,15 @@ function touchLog(target: Target): void {
   touchRing(at('desc_ring.descs'), count * types.sizeof('prb_desc'))
   touchRing(at('desc_ring.infos'), count * types.sizeof('printk_info'))
   touchRing(at('text_data_ring.data'), 2 ** Number(prb.$int('text_data_ring.size_bits')))
+}
+
+/** Every slab cache with its name: not for its prompt but for every word that may be a slab object (`bt -F`, `rd -S`). */
+function touchCaches(target: Target): void {
+  touchSymbol(target, 'slab_caches')
+  for (const cache of for_each_cache(target)) {
+    touch(target, cache.$va, target.types.sizeof('kmem_cache'))
+    touchString(target, cache.$int('name'))
+  }
 }
 
 /** Pointers to strings in a table, up to the first NULL. */

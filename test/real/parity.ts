@@ -37,17 +37,24 @@ export function select(dump: DumpName, names: readonly string[], pattern?: RegEx
 }
 
 /** What the prompt prints for a recorded command, in a session of its own. */
-export async function ours(entry: OracleEntry): Promise<string> {
-  const session = new Session(await realTarget(entry.dump), commands)
+export async function answerOf(
+  target: Target,
+  { pid, command, answer }: { pid: number | undefined; command: string; answer: string },
+): Promise<string> {
+  const session = new Session(target, commands)
   // gdb's value numbers go on from one recorded command to the next
-  const number = /\$(\d+) = /.exec(entry.expected())?.[1]
+  const number = /\$(\d+) = /.exec(answer)?.[1]
   if (number !== undefined) session.context.lastValueNumber = Number(number) - 1
-  if (entry.pid !== undefined) {
-    await new Shell({ session, output: new TextOutput() }).execute(`set ${entry.pid}`)
-  }
+  if (pid !== undefined) await new Shell({ session, output: new TextOutput() }).execute(`set ${pid}`)
   const output = new TextOutput()
-  await new Shell({ session, output }).execute(entry.command)
+  await new Shell({ session, output }).execute(command)
   return output.text
+}
+
+/** {@link answerOf} on the dump of which the entry was recorded. */
+export async function ours(entry: OracleEntry): Promise<string> {
+  const { pid, command } = entry
+  return await answerOf(await realTarget(entry.dump), { pid, command, answer: entry.expected() })
 }
 
 export async function compare(entry: OracleEntry): Promise<Comparison> {
@@ -58,7 +65,10 @@ export async function compare(entry: OracleEntry): Promise<Comparison> {
 }
 
 /** The first lines that differ, `-` genuine crash's, `+` ours. */
-export function firstDifference({ expected, found }: Comparison, lines = 6): string {
+export function firstDifference(
+  { expected, found }: Pick<Comparison, 'expected' | 'found'>,
+  lines = 6,
+): string {
   const a = expected.split('\n')
   const b = found.split('\n')
   const from = a.findIndex((line, i) => line !== b[i])
