@@ -1,8 +1,9 @@
 /** insmod, rmmod, lsmod, modinfo: what they ask of the kernel, and what they say. @see kmod tools/ */
 
-import { ENOENT, EWOULDBLOCK, strerror } from '../abi/errno.ts'
+import { ENOENT, ENOSYS, EWOULDBLOCK, strerror } from '../abi/errno.ts'
 import { findModuleDefinition, type ModuleDefinition } from '../linux/kernel/module/api.ts'
 import { vermagic } from '../linux/kernel/module/main.ts'
+import { request } from '../linux/kernel/syscalls.ts'
 import { utsname } from './coreutils/small.ts'
 import { stat } from './execve.ts'
 import { insmodError, insmodNoFile, rmmodError } from './kmod-text.ts'
@@ -16,8 +17,14 @@ export const insmod = (argv: readonly string[]): Program =>
     if (path === undefined) return yield* complain(p, 'insmod: ERROR: missing filename.')
     const fd = yield* p.open(path, 0)
     if (fd < 0) return yield* complain(p, insmodNoFile(path, -fd))
-    const result = yield* p.syscall('finit_module', fd, p.string(params.join(' ')), 0)
+    const args = p.string(params.join(' '))
+    let result = yield* p.syscall('finit_module', fd, args, 0)
     yield* p.close(fd)
+    if (result === -ENOSYS) {
+      // before 3.8 the file is read into memory
+      request(p.k, { module: path })
+      result = yield* p.syscall('init_module', p.alloc(64), 64, args)
+    }
     return result === 0 ? 0 : yield* complain(p, insmodError(path, -result))
   }
 

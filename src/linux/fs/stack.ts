@@ -9,6 +9,7 @@ import type { Kernel } from '../kernel.ts'
  */
 export function localWords(k: Kernel, count: number): Va {
   const first = k.local('hlist_head').$va
-  for (let i = 1; i < count; i++) k.local('hlist_head')
+  // each local takes whole 8 bytes
+  for (let bytes = 8; bytes < count * k.mem.wordSize; bytes += 8) k.local('hlist_head')
   return first
 }

@@ -41,12 +41,14 @@ export interface ProgramRequest {
   /** This pid, this CPU for the child. */
   readonly pid?: number
   readonly cpu?: number
+  /** The file that was read into the memory given to init_module(2). */
+  readonly module?: string
 }
 const requests = perKernel<{ next: ProgramRequest }>(() => ({ next: {} }))
 export function request(k: Kernel, what: ProgramRequest): void {
   requests(k).next = what
 }
-function takeRequest(k: Kernel): ProgramRequest {
+export function takeRequest(k: Kernel): ProgramRequest {
   const { next } = requests(k)
   requests(k).next = {}
   return next

@@ -12,6 +12,7 @@ import { fdget, fdput } from '../../fs/file.ts'
 import type { Kernel } from '../../kernel.ts'
 import { kfunc } from '../../kfunc.ts'
 import { strncpy_from_user } from '../../lib/usercopy.ts'
+import { takeRequest } from '../syscalls.ts'
 import { security_capable } from '../../security/security/task.ts'
 import { findModuleDefinition } from './api.ts'
 import { delete_module, load_module } from './main.ts'
@@ -47,6 +48,24 @@ const __do_sys_finit_module = kfunc(
     fdput(k, f)
     if (definition === undefined) return -ENOEXEC
     const args = strncpy_from_user(k, uargs, PAGE_SIZE)
+    if (args === undefined) return -EFAULT
+    return yield* load_module(k, definition, args)
+  },
+)
+
+/**
+ * init_module(image, len, args): the way before 3.8.
+ * @remarks what the memory holds is known by the name of the file it was read from.
+ */
+export const __x64_sys_init_module = kfunc(
+  FILE,
+  function* __x64_sys_init_module(k: Kernel, regs: pt_regs): Call {
+    const rc = may_init_module(k)
+    const { module } = takeRequest(k)
+    if (rc !== 0) return rc
+    const definition = module === undefined ? undefined : findModuleDefinition(module)
+    if (definition === undefined) return -ENOEXEC
+    const args = strncpy_from_user(k, syscall_arg(regs, 2), PAGE_SIZE)
     if (args === undefined) return -EFAULT
     return yield* load_module(k, definition, args)
   },

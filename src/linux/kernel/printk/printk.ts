@@ -29,6 +29,7 @@ import {
   PRINTKRB_RECORD_MAX,
 } from '../../../abi/printk.ts'
 import { perKernel, type Kernel } from '../../kernel.ts'
+import { since } from '../../version.ts'
 import { kfunc } from '../../kfunc.ts'
 import { prb_commit, prb_final_commit, prb_init, prb_reserve } from './printk_ringbuffer.ts'
 
@@ -137,30 +138,53 @@ export const vprintk_store = kfunc(
   FILE,
   function vprintk_store(k, facility: number, level: number, text: string, options?: PrintkOptions): void {
     k.clock.moveTo(logTimes(k).shift() ?? 0)
-    const raw = Buffer.from(`${KERN_SOH}${level}${text}\0`, 'latin1')
-    const size = Math.min(raw.length, PRINTKRB_RECORD_MAX)
-    const e = prb_reserve(k, log_ring(k), size)
-    const newline = raw[raw.length - 2] === 0x0a
-    const end = raw.length > size ? size : raw.length - (newline ? 2 : 1)
-    const line = raw.subarray(2, end)
-    if (e.text !== 0) {
-      k.mem.write(e.text, raw.subarray(0, size))
-      k.mem.write(e.text, line)
-      e.info.text_len = line.length
-    }
-    e.info.facility = facility
-    e.info.level = level & 7
-    e.info.flags = newline ? LOG_NEWLINE : 0
-    e.info.ts_nsec = BigInt(Math.floor(k.clock.nowNs))
-    e.info.caller_id = options?.caller ?? printk_caller_id(k)
-    if (options?.dev !== undefined) {
-      e.info.dev_info.subsystem.$setString(options.dev.subsystem)
-      e.info.dev_info.device.$setString(options.dev.device)
-    }
-    if (newline) prb_final_commit(k, e)
-    else prb_commit(k, e)
+    const whole = since(k, 3, 5) ? { level, text } : glued(k, level, text)
+    if (whole !== undefined) store(k, facility, whole.level, whole.text, options)
   },
 )
+
+/** A line that has begun, before there were records. */
+const begun = perKernel((): { line: { level: number; text: string } | undefined } => ({ line: undefined }))
+
+/**
+ * Up to 3.5 the log was one text: what did not end in a newline went on with whatever came next, and a level was one
+ * at the beginning of a line alone: elsewhere `<1>` is text.
+ * @returns the line, when it is complete
+ */
+function glued(k: Kernel, level: number, text: string): { level: number; text: string } | undefined {
+  const state = begun(k)
+  const line =
+    state.line === undefined
+      ? { level, text }
+      : { ...state.line, text: `${state.line.text}<${level}>${text}` }
+  state.line = line.text.endsWith('\n') ? undefined : line
+  return state.line === undefined ? line : undefined
+}
+
+function store(k: Kernel, facility: number, level: number, text: string, options?: PrintkOptions): void {
+  const raw = Buffer.from(`${KERN_SOH}${level}${text}\0`, 'latin1')
+  const size = Math.min(raw.length, PRINTKRB_RECORD_MAX)
+  const e = prb_reserve(k, log_ring(k), size)
+  const newline = raw[raw.length - 2] === 0x0a
+  const end = raw.length > size ? size : raw.length - (newline ? 2 : 1)
+  const line = raw.subarray(2, end)
+  if (e.text !== 0) {
+    k.mem.write(e.text, raw.subarray(0, size))
+    k.mem.write(e.text, line)
+    e.info.text_len = line.length
+  }
+  e.info.facility = facility
+  e.info.level = level & 7
+  e.info.flags = newline ? LOG_NEWLINE : 0
+  e.info.ts_nsec = BigInt(Math.floor(k.clock.nowNs))
+  e.info.caller_id = options?.caller ?? printk_caller_id(k)
+  if (options?.dev !== undefined) {
+    e.info.dev_info.subsystem.$setString(options.dev.subsystem)
+    e.info.dev_info.device.$setString(options.dev.device)
+  }
+  if (newline) prb_final_commit(k, e)
+  else prb_commit(k, e)
+}
 
 /** Where messages go now. @see kernel/printk/printk.c:prb */
 function log_ring(k: Kernel): printk_ringbuffer {
