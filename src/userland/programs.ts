@@ -4,6 +4,7 @@ import { echo, id, kill, pwd, sleep, uname, whoami, yes } from './coreutils/smal
 import { grep } from './coreutils/grep.ts'
 import { cat, head, tail, wc } from './coreutils/text.ts'
 import { dmesg } from './dmesg.ts'
+import { filtertest, mknod } from './filtertest.ts'
 import { insmod, lsmod, modinfo, rmmod } from './kmod.ts'
 import { ncat } from './ncat.ts'
 import { nc } from './net/nc.ts'
@@ -52,6 +53,7 @@ export const programs: Readonly<Record<string, ProgramEntry>> = {
   dmesg: coreutil('dmesg', dmesg),
   echo: coreutil('echo', echo),
   false: coreutil('false', yes(1)),
+  filtertest: compiled('filtertest', filtertest),
   forktest: compiled('forktest', forkTester),
   grep: { ...coreutil('grep', grep), vszKb: 3744, rssKb: 2040 },
   head: coreutil('head', head),
@@ -59,6 +61,7 @@ export const programs: Readonly<Record<string, ProgramEntry>> = {
   insmod: kmod('insmod', insmod),
   kill: coreutil('kill', kill),
   lsmod: kmod('lsmod', lsmod),
+  mknod: coreutil('mknod', mknod),
   modinfo: kmod('modinfo', modinfo),
   nc: { path: '/usr/bin/nc', vszKb: 3112, rssKb: 2048, make: nc },
   ncat: { path: '/usr/bin/ncat', vszKb: 13232, rssKb: 4980, make: ncat },
