@@ -6,7 +6,6 @@
 import { CoredrillError } from '../base/errors.ts'
 import { SI_USER } from '../abi/signal.ts'
 import { S_IFDIR, S_IFREG } from '../abi/stat.ts'
-import { syscallNumber } from '../abi/syscalls-x86_64.ts'
 import { hangUp, newTerminal, typeInto } from '../linux/drivers/tty/pty.ts'
 import type { ExecImage } from '../linux/fs/exec.ts'
 import { ensurePath } from '../linux/fs/namei.ts'
@@ -14,6 +13,7 @@ import { find_task_by_vpid } from '../linux/kernel/pid.ts'
 import { runUntilDone, runUntilIdle } from '../linux/kernel/sched/run.ts'
 import { send_signal_locked } from '../linux/kernel/signal.ts'
 import type { Process, Program } from '../userland/process.ts'
+import { abiOf } from '../userland/abi.ts'
 import { bash, Jobs, script } from '../userland/bash.ts'
 import { loaders, type Loaded } from '../userland/execve.ts'
 import { BASH, findProgram, programs, SHELLS, SYSCALLS } from '../userland/programs.ts'
@@ -346,9 +346,15 @@ export class Programs {
     const { queue } = this.find(process)
     if (queue === undefined) this.run.fail(`${process} does not run the program ${TESTER}`)
     if (queue.busy) this.run.fail(`${process} is still in its last system call`)
-    const nr = typeof call === 'bigint' ? Number(call) : syscallNumber(call)
-    if (nr < 0) this.run.fail(`no system call ${String(call)}`)
-    const order = { nr, args: args.map((arg) => this.argument(arg)), result: undefined as number | undefined }
+    const abi = abiOf(this.run.k, false)
+    if (typeof call === 'string' && abi.socketcall(call) === undefined && abi.number(call) < 0)
+      this.run.fail(`no system call ${call}`)
+    const number = typeof call === 'bigint' ? Number(call) : call
+    const order = {
+      call: number,
+      args: args.map((arg) => this.argument(arg)),
+      result: undefined as number | undefined,
+    }
     queue.orders.push(order)
     this.kill(process, WAKE_SIGNAL)
     runUntilIdle(this.run.k)

@@ -1,13 +1,15 @@
 /** A program that does what it is told: it sleeps until somebody hands it a system call to make. */
 
-import type { Process, Program } from './process.ts'
+import { request } from '../linux/kernel/syscalls.ts'
+import { Process, runProgram, type Program } from './process.ts'
 
 /** An argument: a number, or bytes that are put into the program's memory, whose address it then is. */
 export type SyscallArgument = number | bigint | Uint8Array
 
 /** A system call to make, and what became of it. */
 export interface SyscallOrder {
-  readonly nr: number
+  /** A number, or the name programs call it by. */
+  readonly call: number | string
   readonly args: readonly SyscallArgument[]
   /** Undefined until the call has returned. */
   result: number | undefined
@@ -39,10 +41,21 @@ export const syscallProgram = (queue: SyscallQueue): Program =>
     }
   }
 
-function* carryOut(p: Process, { nr, args }: SyscallOrder): Generator<unknown, number> {
+function* carryOut(p: Process, { call, args }: SyscallOrder): Generator<unknown, number> {
   const mark = p.mark()
   const words = args.map((arg) => (arg instanceof Uint8Array ? p.data(arg) : arg))
-  const result = yield* p.syscall(nr, ...words)
+  if (typeof call === 'string' && FORKS.includes(call)) {
+    // the child has nothing to do
+    request(p.k, { child: (task) => runProgram(new Process(p.k, task), done) })
+  }
+  const result = yield* p.syscall(call, ...words)
   p.release(mark)
   return result
+}
+
+const FORKS: readonly string[] = ['fork', 'vfork', 'clone']
+
+// eslint-disable-next-line require-yield -- a program is a coroutine
+function* done(): Generator<unknown, number> {
+  return 0
 }
