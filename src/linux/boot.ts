@@ -11,6 +11,7 @@ import { bannerOf } from './arch/x86/kernel/image.ts'
 import * as image from './arch/x86/kernel/image.ts'
 import { write_orc } from './arch/x86/kernel/orc.ts'
 import { task_pt_regs } from './arch/x86/kernel/stack.ts'
+import { withPinned } from './arch/x86/kernel/pinned.ts'
 import { symbolsOf, textSizes, withExports } from './arch/x86/kernel/text.ts'
 import { start_kernel } from './init/main.ts'
 import { crash_save_vmcoreinfo_init } from './kernel/crash_core.ts'
@@ -29,6 +30,8 @@ export interface BootOptions {
   readonly hostname: string
   /** Symbols that modules may use although this kernel's own source does not export them. */
   readonly exports?: readonly string[]
+  /** Symbols of the image that must lie at these addresses. */
+  readonly symbols?: ReadonlyMap<string, bigint>
 }
 
 export const DEFAULT_BOOT = {
@@ -44,12 +47,13 @@ const LOW_MEMORY = 1 << 20
 
 /**
  * Lay the image out and run `start_kernel`.
- * @throws InvariantError when memory cannot hold it
+ * @throws InvariantError when memory cannot hold it, PinnedSymbolError
  */
 export function createKernel(options: BootOptions): Kernel {
   const { profile } = options
   const layout = loadLayout(profile.layout)
-  const layoutSymbols = withExports(symbolsOf(layout.symbols, profile), options.exports ?? [])
+  const named = withExports(symbolsOf(layout.symbols, profile), options.exports ?? [])
+  const layoutSymbols = withPinned(named, options.symbols ?? new Map<string, bigint>())
   const symbols = new Map<string, Addr>()
   for (const { name, address } of layoutSymbols) if (!symbols.has(name)) symbols.set(name, address as Addr)
 

@@ -117,12 +117,15 @@ export function checkCpu(cpu: number, cpus: number, at: Path, complain: Complain
 }
 
 /** The direct map of x86-64 without KASLR; pins are checked against the machine's own when it runs. */
-const DIRECT_MAP = 0xffff_8880_0000_0000n
+/** Where the kernel sees physical address 0, on 64 bits and on 32. */
+export const LINEAR_MAP_64 = 0xffff_8880_0000_0000n
+export const LINEAR_MAP_32 = 0xc000_0000n
 
 /** What can be said of pins before the machine exists: aligned to words, inside memory, no two at one place. */
 export function checkPins(
   pins: readonly { readonly spec: PinSpec; readonly path: Path }[],
   memoryBytes: number,
+  linearMap: bigint,
   complain: Complain,
 ): void {
   const seen = new Set<bigint>()
@@ -131,7 +134,7 @@ export function checkPins(
     if (spec.address % 4n !== 0n) complain(at, 'BAD_PIN', 'misaligned: no object begins there')
     if (seen.has(spec.address)) complain(at, 'BAD_PIN', 'another object is pinned there')
     seen.add(spec.address)
-    if (spec.address >= DIRECT_MAP && spec.address >= DIRECT_MAP + BigInt(memoryBytes)) {
+    if (spec.address >= linearMap + BigInt(memoryBytes)) {
       complain(at, 'BAD_PIN', `outside the memory of this machine (${Math.floor(memoryBytes / 2 ** 20)}M)`)
     }
   }

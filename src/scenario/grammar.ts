@@ -247,6 +247,9 @@ export const sections = {
     .array(symbol)
     .max(64)
     .describe('symbols this kernel was patched to export to modules, such as sys_call_table'),
+  symbols: z
+    .record(symbol, address)
+    .describe('where symbols of the kernel image lie, such as sys_call_table in a transcript'),
   module_addresses: z
     .record(z.string().regex(/^\w{1,55}$/), address)
     .describe('where modules lie in memory when they are loaded'),

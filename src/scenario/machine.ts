@@ -3,6 +3,7 @@
 import { toVa } from '../base/addr.ts'
 import { CoredrillError, InvariantError } from '../base/errors.ts'
 import { Random } from '../base/random.ts'
+import { PinnedSymbolError } from '../linux/arch/x86/kernel/pinned.ts'
 import { createKernel, DEFAULT_BOOT } from '../linux/boot.ts'
 import { e1000_probe } from '../linux/drivers/net/e1000/e1000_main.ts'
 import type { Kernel } from '../linux/kernel.ts'
@@ -71,19 +72,24 @@ function bootKernel(scenario: Scenario): Kernel {
     wallNs: scenario.clock.boot === undefined ? DEFAULT_BOOT.wallNs : wallTime(scenario.clock.boot),
     hostname: scenario.hostname,
     exports: scenario.exports,
+    symbols: new Map(Object.entries(scenario.symbols)),
   }
   try {
     return createKernel(options)
   } catch (error) {
-    // many CPUs need more room than the least memory has
-    if (!(error instanceof InvariantError)) throw error
-    const problem = scenario.source.at(
-      ['memory'],
-      'BAD_VALUE',
-      error.message.replace(/^internal error: /, ''),
-    )
+    const problem = bootProblem(scenario, error)
+    if (problem === undefined) throw error
     throw new ScenarioError(scenario.source.path, scenario.source.text, [problem])
   }
+}
+
+/** What the scenario asks for and no machine can be; undefined for anything else. */
+function bootProblem({ source }: Scenario, error: unknown): Problem | undefined {
+  if (error instanceof PinnedSymbolError)
+    return source.at(['symbols', error.symbol], 'BAD_PIN', error.message)
+  // many CPUs need more room than the least memory has
+  if (!(error instanceof InvariantError)) return undefined
+  return source.at(['memory'], 'BAD_VALUE', error.message.replace(/^internal error: /, ''))
 }
 
 function addDevices(k: Kernel, scenario: Scenario): void {

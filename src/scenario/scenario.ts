@@ -21,7 +21,15 @@ import {
   type ProcessSpec,
 } from './grammar.ts'
 import { issueProblems, unknownName } from './issues.ts'
-import { checkExpectation, checkMachine, checkPins, expectationKind, probeName } from './check.ts'
+import {
+  checkExpectation,
+  checkMachine,
+  checkPins,
+  expectationKind,
+  LINEAR_MAP_32,
+  LINEAR_MAP_64,
+  probeName,
+} from './check.ts'
 import { allPins } from './pins.ts'
 import { Names } from './names.ts'
 import { ScenarioError, type Problem, type ProblemCode } from './problem.ts'
@@ -53,6 +61,8 @@ export interface Scenario {
   readonly clock: ClockSpec
   readonly hostname: string
   readonly exports: readonly string[]
+  /** Symbols of the image that must lie at these addresses. */
+  readonly symbols: Readonly<Record<string, bigint>>
   readonly moduleAddresses: Readonly<Record<string, bigint>>
   readonly devices: readonly DeviceSpec[]
   readonly hosts: readonly HostSpec[]
@@ -121,6 +131,7 @@ class Reader {
       clock: this.section('clock') ?? {},
       hostname: this.section('hostname') ?? DEFAULTS.hostname,
       exports: this.section('exports') ?? [],
+      symbols: this.section('symbols') ?? {},
       moduleAddresses: this.section('module_addresses') ?? {},
       devices: this.list('devices'),
       hosts: this.list('hosts'),
@@ -133,7 +144,8 @@ class Reader {
     for (const [i, probe] of parts.probes.entries())
       this.names.declare('probe', probeName(probe), ['probes', i])
     const steps = this.steps()
-    checkPins(allPins({ ...parts, steps }), parts.memoryBytes, (path, code, message) =>
+    const linearMap = findProfile(profile)?.wordSize === 4 ? LINEAR_MAP_32 : LINEAR_MAP_64
+    checkPins(allPins({ ...parts, steps }), parts.memoryBytes, linearMap, (path, code, message) =>
       this.complain(path, code, message),
     )
     return { ...parts, steps, expect: this.expect(parts.cpus) }

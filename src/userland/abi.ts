@@ -9,6 +9,7 @@ import * as net from '../abi/socket.ts'
 import { ia32SyscallNumber } from '../abi/syscalls-ia32.ts'
 import { syscallNumber } from '../abi/syscalls-x86_64.ts'
 import { enterSyscall, type UserRegisters } from '../linux/arch/x86/entry/common.ts'
+import { enterSystemCall } from '../linux/arch/x86/entry/entry_32.ts'
 import { enterInt80 } from '../linux/arch/x86/entry/ia32.ts'
 import type { Kernel } from '../linux/kernel.ts'
 
@@ -78,7 +79,7 @@ const i386: Abi = {
   wordSize: 4,
   number: (name) => ia32SyscallNumber(WIDER[name] ?? name),
   socketcall: (name) => SOCKETCALLS[name],
-  enter: enterSyscall,
+  enter: enterSystemCall,
 }
 
 /** `int 0x80` of a 32-bit program under a 64-bit kernel. */

@@ -73,7 +73,7 @@ export const withExports = (
   )
 
 /** Put each symbol before another one with room before it, beyond its own address. */
-function placeAll(
+export function placeAll(
   symbols: readonly LayoutSymbol[],
   wanted: readonly LayoutSymbol[],
   type: RegExp,
