@@ -70,6 +70,8 @@ export function toAddr(va: Va): Addr {
 
 /** The signed address a number stands for. */
 function exact(va: Va): bigint {
+  // what was no address is shown as none
+  if (va !== va) return 0n
   if (!anyWindow || (va < WINDOW && va >= -WINDOW)) return BigInt(va)
   const slot = Math.floor(va / WINDOW)
   const window = windowOf(slot)

@@ -1,8 +1,16 @@
-/** `net --all`: every internet socket the kernel's tables hold, whoever owns it — or nobody. */
+/** `net --all`: every socket the kernel's tables hold, whoever owns it — or nobody — and those in descriptors only. */
 
 import { hex, type Va } from '../base/addr.ts'
 import type { StructRef } from '../btf/ref.ts'
-import { for_each_socket, inet_end_text, sock_summary, type SockKind } from '../helpers/sock.ts'
+import {
+  family_name,
+  for_each_socket,
+  inet_end_text,
+  sock_summary,
+  unix_names,
+  type SockKind,
+} from '../helpers/sock.ts'
+import { netlink_for_each, packet_for_each, raw_for_each, unix_for_each } from '../helpers/socket-tables.ts'
 import {
   accept_queue,
   ehash_for_each,
@@ -20,10 +28,12 @@ import type { Target } from '../target/target.ts'
 import type { Report } from './dump-command.ts'
 import { faultMark, isDamage } from './fault-mark.ts'
 
+export type SocketProtocol = 'TCP' | 'UDP' | 'RAW' | 'UNIX' | 'PACKET' | 'NETLINK' | 'OTHER'
+
 /** A socket in `net --all --json`. */
 export interface InetSocketJson {
   readonly sock: bigint
-  readonly protocol: 'TCP' | 'UDP'
+  readonly protocol: SocketProtocol
   /** what the table holds: a full sock, a request_sock (handshake not complete), a timewait_sock */
   readonly kind: SockKind
   readonly state: string
@@ -40,6 +50,10 @@ export interface InetSocketJson {
   readonly acceptQueueMax?: number
   /** the listener that a request, or a connection not yet accepted, belongs to */
   readonly listener?: bigint
+  /** of a full sock no descriptor leads to: closed by its program, the kernel's own, or held by a file elsewhere */
+  readonly holder?: 'orphan' | 'kernel' | 'file'
+  /** it is in descriptors, but in none of the tables */
+  readonly onlyInDescriptors?: boolean
   readonly owners: readonly { readonly pid: number; readonly comm: string; readonly fd: number }[]
   readonly problem?: string
 }
@@ -49,13 +63,22 @@ interface Answer {
   readonly rows: InetSocketJson[]
   readonly problems: string[]
   readonly owners: Map<Va, { pid: number; comm: string; fd: number }[]>
+  /** the socks descriptors lead to */
+  readonly held: Map<Va, StructRef>
   /** connections on accept queues, by address: their listener */
   readonly waiting: Map<Va, bigint>
 }
 
 /** Listeners, then the established table with requests and TIME_WAIT, then UDP. */
 export function allSocketsReport(target: Target): Report {
-  const answer: Answer = { target, rows: [], problems: [], owners: new Map(), waiting: new Map() }
+  const answer: Answer = {
+    target,
+    rows: [],
+    problems: [],
+    owners: new Map(),
+    held: new Map(),
+    waiting: new Map(),
+  }
   const damage = (error: Parameters<typeof faultMark>[0]): void => {
     answer.problems.push(faultMark(error))
   }
@@ -67,17 +90,24 @@ export function allSocketsReport(target: Target): Report {
   guarded(answer, () => {
     for (const sk of udp_for_each(target, damage)) addRow(answer, 'UDP', 'full', sk, () => udpExtras(sk))
   })
+  for (const [protocol, table] of OTHER_TABLES) {
+    guarded(answer, () => {
+      for (const sk of table(target)) addOther(answer, protocol, sk)
+    })
+  }
+  guarded(answer, () => addUntabled(answer))
   const { rows, problems } = answer
   const failed = problems.length > 0 || rows.some(({ problem }) => problem !== undefined)
   return { rows, text: tableText(target, rows) + problems.map((line) => `${line}\n`).join(''), failed }
 }
 
 /** Which descriptors refer to which sock. */
-function readOwners({ target, owners, problems }: Answer): void {
+function readOwners({ target, owners, held, problems }: Answer): void {
   for (const { task, pid, comm } of task_table(target).tasks) {
     try {
       for (const { fd, sk } of for_each_socket(task)) {
         if (sk === null) continue
+        held.set(sk.$va, sk)
         const known = owners.get(sk.$va)
         if (known === undefined) owners.set(sk.$va, [{ pid, comm, fd }])
         else known.push({ pid, comm, fd })
@@ -118,6 +148,92 @@ function addTcp(answer: Answer, kind: SockKind, sk: StructRef): void {
   }
 }
 
+const OTHER_TABLES: readonly (readonly [SocketProtocol, (target: Target) => Iterable<StructRef>])[] = [
+  ['RAW', raw_for_each],
+  ['UNIX', unix_for_each],
+  ['PACKET', packet_for_each],
+  ['NETLINK', netlink_for_each],
+]
+
+/** A sock of another family; what cannot be read of it is named. */
+function addOther(answer: Answer, protocol: SocketProtocol, sk: StructRef, only = false): void {
+  const { rows, owners } = answer
+  const held = owners.get(sk.$va) ?? []
+  const base = { sock: sk.$addr, protocol, kind: 'full' as const, owners: held, net: 0n }
+  const unknown = { state: '?', local: '', remote: '' }
+  try {
+    rows.push({
+      ...base,
+      ...otherRow(protocol, sk),
+      ...holderOf(sk, held),
+      ...(only && { onlyInDescriptors: true }),
+    })
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    rows.push({ ...base, ...unknown, problem: faultMark(error) })
+  }
+}
+
+function otherRow(
+  protocol: SocketProtocol,
+  sk: StructRef,
+): Pick<InetSocketJson, 'state' | 'local' | 'remote' | 'net' | 'receiveBytes' | 'sendBytes'> {
+  const { state, local, remote, receiveBytes, sendBytes } = sock_summary(sk)
+  const net = sk.$cast('sock').$int('__sk_common.skc_net.net')
+  const common = { state: state === 'CLOSE' ? 'UNCONNECTED' : state, net, receiveBytes, sendBytes }
+  if (protocol === 'UNIX') {
+    const { name, peer } = unix_names(sk)
+    return { ...common, local: name === '' ? '-' : name, remote: peer === null ? '-' : hex(peer.$addr) }
+  }
+  if (protocol === 'NETLINK') {
+    const netlink = sk.$cast('netlink_sock')
+    return {
+      ...common,
+      local: `port ${netlink.$int('portid')}`,
+      remote: `protocol ${sk.$cast('sock').$int('sk_protocol')}`,
+    }
+  }
+  return { ...common, local: inetText(local), remote: inetText(remote) }
+}
+
+const inetText = (end: Parameters<typeof inet_end_text>[0] | undefined): string =>
+  end === undefined ? '-' : inet_end_text(end)
+
+/** Who keeps a sock that no descriptor leads to. */
+function holderOf(sk: StructRef, owners: readonly object[]): Pick<InetSocketJson, 'holder'> {
+  if (owners.length > 0) return {}
+  const socket = sk.$cast('sock').$ref('sk_socket')
+  if (socket === null) return { holder: 'orphan' }
+  return { holder: socket.$ref('file') === null ? 'kernel' : 'file' }
+}
+
+/** Socks that descriptors lead to and that no table has: never bound or connected, or taken out. */
+function addUntabled(answer: Answer): void {
+  const tabled = new Set(answer.rows.map(({ sock }) => sock))
+  for (const sk of answer.held.values()) {
+    if (tabled.has(sk.$addr)) continue
+    const family = family_name(Number(sk.$cast('sock').$int('__sk_common.skc_family')))
+    addOther(answer, PROTOCOLS[family]?.(sk) ?? 'OTHER', sk, true)
+  }
+}
+
+const IPPROTO_TCP = 6
+const IPPROTO_UDP = 17
+
+function inetProtocol(sk: StructRef): SocketProtocol {
+  const protocol = Number(sk.$cast('sock').$int('sk_protocol'))
+  return protocol === IPPROTO_TCP ? 'TCP' : protocol === IPPROTO_UDP ? 'UDP' : 'RAW'
+}
+
+/** By the family's name. */
+const PROTOCOLS: Readonly<Record<string, ((sk: StructRef) => SocketProtocol) | undefined>> = {
+  INET: inetProtocol,
+  INET6: inetProtocol,
+  UNIX: () => 'UNIX',
+  PACKET: () => 'PACKET',
+  NETLINK: () => 'NETLINK',
+}
+
 function udpExtras(sk: StructRef): Partial<InetSocketJson> {
   const { receiveBytes, sendBytes } = sock_summary(sk)
   return { receiveBytes, sendBytes }
@@ -143,7 +259,7 @@ function addRow(
     owners: owners.get(sk.$va) ?? [],
   }
   try {
-    rows.push({ ...row, ...extras() })
+    rows.push({ ...row, ...(kind === 'full' && holderOf(sk, row.owners)), ...extras() })
   } catch (error) {
     if (!isDamage(error)) throw error
     rows.push({ ...row, problem: faultMark(error) })
@@ -185,11 +301,20 @@ function tableText(target: Target, rows: readonly InetSocketJson[]): string {
   return [header, ...cells].map((fields) => `${line(fields)}\n`).join('')
 }
 
-function ownerText({ owners, listener, kind, problem, synQueue }: InetSocketJson): string {
+function ownerText(row: InetSocketJson): string {
+  const { owners, listener, kind, problem, synQueue } = row
   if (problem !== undefined) return problem
   const parts = owners.map(({ pid, comm, fd }) => `${comm} pid ${pid} fd ${fd}`)
   if (synQueue !== undefined && synQueue > 0) parts.push(`${synQueue} in SYN_RECV`)
   if (kind === 'request' && listener !== undefined) parts.push(`request of ${hex(listener)}`)
   else if (listener !== undefined) parts.push(`not accepted yet, on the queue of ${hex(listener)}`)
-  return parts.length > 0 ? parts.join(', ') : '-'
+  if (row.onlyInDescriptors === true) parts.push('in no table')
+  if (parts.length > 0) return parts.join(', ')
+  return row.holder === undefined ? '-' : HOLDERS[row.holder]
 }
+
+const HOLDERS = {
+  orphan: 'nobody: an orphan',
+  kernel: "the kernel's own",
+  file: 'a file in no descriptor of a task',
+} as const

@@ -334,6 +334,8 @@ class Walk {
 
   /** Go up to `top`, frame by frame. */
   #frames(from: Va, top: Va): void {
+    // a saved stack pointer that leads elsewhere leaves nothing to follow
+    if (!this.#stack.contains(from)) return
     for (let rsp = from; rsp < top; rsp += this.#word) {
       const text = this.#stack.pointer(rsp)
       if (!this.#of.text.contains(text)) continue
@@ -461,6 +463,7 @@ class Walk {
     if (this.#options.scan === true || this.#options.textOnly !== undefined) return 0
     const target = this.#eframeIp === undefined ? undefined : this.#of.text.name(this.#eframeIp)
     if (target === undefined) return undefined
+    if (!this.#stack.contains(from)) return undefined
     for (let rsp = from; rsp < this.#stack.top; rsp += this.#word) {
       const text = this.#stack.pointer(rsp)
       if (!this.#of.text.contains(text)) continue

@@ -62,7 +62,7 @@ export class Stack {
 
   /** Addresses of all words from one on. */
   *slots(from: Va = this.base): Generator<Va> {
-    for (let at = from; at + this.wordSize <= this.top; at += this.wordSize) yield at
+    for (let at = Math.max(from, this.base); at + this.wordSize <= this.top; at += this.wordSize) yield at
   }
 }
 

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { allSocketsReport, type InetSocketJson } from '../../src/crash/net-all.ts'
 import { ipv4_text, ipv6_text } from '../../src/helpers/inet-address.ts'
-import { inet_end_text, tcp_state_name } from '../../src/helpers/sock.ts'
+import { for_each_socket, inet_end_text, tcp_state_name } from '../../src/helpers/sock.ts'
+import { task_table } from '../../src/helpers/tasks.ts'
 import { hasReal, textFolder, type DumpName } from './dumps.ts'
 import { realTarget } from './parity.ts'
 
@@ -91,5 +92,29 @@ describe.skipIf(!hasReal)('net --all on real dumps', () => {
       ['192.168.56.1:10002', 'ESTABLISHED', []],
       ['192.168.56.1:10002', 'CLOSE_WAIT', []],
     ])
+  })
+
+  test.each(
+    (['dev', 'panic'] as const).flatMap((dump) =>
+      (['unix', 'raw', 'packet', 'netlink'] as const).map((name) => [dump, name] as const),
+    ),
+  )('%s: the socks of /proc/net/%s', async (dump, name) => {
+    const text = readFileSync(join(textFolder(dump, 'truth'), 'proc/net', name), 'latin1')
+    const expected = text.split('\n').flatMap((line) => /\bffff[0-9a-f]{12}\b/.exec(line)?.[0] ?? [])
+    const target = await realTarget(dump)
+    const rows = allSocketsReport(target).rows as InetSocketJson[]
+    const found = rows.filter(
+      ({ protocol, net, onlyInDescriptors }) =>
+        protocol === name.toUpperCase() && net === target.sym('init_net') && onlyInDescriptors !== true,
+    )
+    expect(found.map(({ sock }) => sock.toString(16)).sort()).toEqual(expected.sort())
+  })
+
+  test.each(['dev', 'panic'] as const)('%s: every sock of a descriptor has a row', async (dump) => {
+    const target = await realTarget(dump)
+    const rows = allSocketsReport(target).rows as InetSocketJson[]
+    const known = new Set(rows.map(({ sock }) => sock))
+    for (const { task } of task_table(target).tasks)
+      for (const { sk } of for_each_socket(task)) if (sk !== null) expect(known).toContain(sk.$addr)
   })
 })
