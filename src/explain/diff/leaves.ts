@@ -74,12 +74,12 @@ function* members(
   for (const { name, type: of, bitOffset, bitSize } of type.members) {
     const path = name === '' ? at.path : at.path === '' ? name : `${at.path}.${name}`
     const place = { path, bitOffset: at.bitOffset + bitOffset, bitSize }
-    let any = false
+    let found = false
     for (const leaf of walk(types, of, place, before, after, depth + 1)) {
-      any = true
+      found = true
       yield leaf
     }
-    if (any && type.kind === 'union') return
+    if (found && type.kind === 'union') return
   }
 }
 
