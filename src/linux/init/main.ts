@@ -34,6 +34,7 @@ import { inet_init, net_sock_init } from '../net/ipv4/af_inet.ts'
 import { ip_init } from '../net/ipv4/ip_init.ts'
 import { inet6_init } from '../net/ipv6/af_inet6.ts'
 import { sock_init } from '../net/socket.ts'
+import { af_unix_init } from '../net/unix/init.ts'
 import { security_init } from '../security/security.ts'
 import { init_init_task } from './init_task.ts'
 import { rest_init } from './rest_init.ts'
@@ -77,6 +78,7 @@ export function start_kernel(k: Kernel): void {
   ip_init(k)
   loopback_net_init(k)
   inet_init(k)
+  af_unix_init(k)
   inet6_init(k)
   init_pipe_fs(k)
   tty_init(k)

@@ -119,7 +119,7 @@ export const inet_listen = kfunc(FILE, function inet_listen(k, sock: socket, bac
 })
 
 /** The child becomes the new socket's. @see include/net/sock.h:sock_graft */
-function sock_graft(k: Kernel, sk: sock, parent: socket): void {
+export function sock_graft(k: Kernel, sk: sock, parent: socket): void {
   sk.sk_wq = parent.wq
   parent.sk = sk
   sk_set_socket(sk, parent)
