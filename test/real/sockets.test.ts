@@ -1,58 +1,17 @@
 /** `net --all` on real dumps against the guests' own /proc/net/tcp, tcp6 and udp: every socket, state and queue. */
 
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { allSocketsReport, type InetSocketJson } from '../../src/crash/net-all.ts'
-import { ipv4_text, ipv6_text } from '../../src/helpers/inet-address.ts'
-import { for_each_socket, inet_end_text, tcp_state_name } from '../../src/helpers/sock.ts'
+import { for_each_socket } from '../../src/helpers/sock.ts'
 import { task_table } from '../../src/helpers/tasks.ts'
-import { hasReal, textFolder, type DumpName } from './dumps.ts'
+import { hasReal, textFolder } from './dumps.ts'
 import { realTarget } from './parity.ts'
-
-interface ProcLine {
-  readonly sock: bigint
-  readonly local: string
-  readonly remote: string
-  readonly state: string
-  readonly send: number
-  readonly receive: number
-}
-
-/** `0138A8C0:2710` or 32 digits: words as the CPU loads them. */
-function end(text: string): string {
-  const [address = '', port = ''] = text.split(':')
-  const words = (address.match(/.{8}/g) ?? []).map((word) => parseInt(word, 16))
-  const halves = words.flatMap((w) => [
-    ((w & 0xff) << 8) | ((w >>> 8) & 0xff),
-    ((w >>> 8) & 0xff00) | (w >>> 24),
-  ])
-  const addr = words.length === 1 ? ipv4_text(words[0] as number) : ipv6_text(halves)
-  return inet_end_text({ addr, port: parseInt(port, 16) })
-}
-
-function procLines(dump: DumpName, names: readonly string[]): ProcLine[] {
-  const folder = textFolder(dump, 'truth')
-  const files = names.map((name) => join(folder, name)).filter((path) => existsSync(path))
-  return files.flatMap((path) => {
-    const lines = readFileSync(path, 'latin1').trimEnd().split('\n').slice(1)
-    return lines.map((line) => {
-      const [, local = '', remote = '', st = '', queues = ''] = line.trim().split(/\s+/)
-      const [send = '', receive = ''] = queues.split(':')
-      return {
-        sock: BigInt(`0x${/ (ffff[0-9a-f]{12})\b/.exec(line)?.[1] ?? '0'}`),
-        local: end(local),
-        remote: end(remote),
-        state: tcp_state_name(parseInt(st, 16)),
-        send: parseInt(send, 16),
-        receive: parseInt(receive, 16),
-      }
-    })
-  })
-}
+import { procLines, type ProcLine } from './proc-net.ts'
 
 /** Our row in the same shape; a TIME_WAIT shows the state it stands for, as /proc does. */
-function asProc(row: InetSocketJson): ProcLine {
+function asProc(row: InetSocketJson): Omit<ProcLine, 'inode'> {
   return {
     sock: row.sock,
     local: row.local,
@@ -70,7 +29,9 @@ describe.skipIf(!hasReal)('net --all on real dumps', () => {
     '%s: TCP is what /proc/net/tcp showed in both namespaces',
     async (dump) => {
       const names = ['proc/net/tcp', 'proc/net/tcp6', 'client-net-tcp.txt', 'client-net-tcp6.txt']
-      const expected = procLines(dump, names).sort(bySock)
+      const expected = procLines(dump, names)
+        .map(({ inode: _, ...line }) => line)
+        .sort(bySock)
       const rows = allSocketsReport(await realTarget(dump)).rows as InetSocketJson[]
       const found = rows.filter(({ protocol }) => protocol === 'TCP').map(asProc)
       expect(found.sort(bySock)).toEqual(expected)
@@ -78,7 +39,7 @@ describe.skipIf(!hasReal)('net --all on real dumps', () => {
   )
 
   test.each(['dev', 'panic'] as const)('%s: UDP sockets and their ends', async (dump) => {
-    const ends = ({ sock, local, remote }: ProcLine): object => ({ sock, local, remote })
+    const ends = ({ sock, local, remote }: Omit<ProcLine, 'inode'>): object => ({ sock, local, remote })
     const expected = procLines(dump, ['proc/net/udp', 'proc/net/udp6', 'client-net-udp.txt']).sort(bySock)
     const rows = allSocketsReport(await realTarget(dump)).rows as InetSocketJson[]
     const found = rows.filter(({ protocol }) => protocol === 'UDP').map(asProc)
