@@ -19,6 +19,9 @@ const DIFFERENT: readonly (readonly [command: RegExp, why: string])[] = [
   [/^task( init_task)?$/, 'the context is that of the recording'],
 ]
 
+/** Of a task whose stack is freed crash cannot `set` the context: gdb would have to find its registers there. */
+const CRASH_FAILED = /^set: read of stack at 0 failed$/m
+
 const withoutPaths = (text: string): string => text.replaceAll(/^ +(KERNEL|DUMPFILE): .*\n/gm, '')
 const skipped = (command: string): boolean => DIFFERENT.some(([pattern]) => pattern.test(command))
 
@@ -44,6 +47,7 @@ describe.skipIf(moreDumps().length === 0)('dumps of COREDRILL_REAL_MORE', () => 
       for (const entry of loaded < 0 ? entries : entries.slice(0, loaded)) {
         if (/^\S+/.exec(entry.command)?.[0] !== name || skipped(entry.command)) continue
         const answer = entry.expected()
+        if (CRASH_FAILED.test(answer)) continue
         const expected = withoutPaths(answer)
         const found = withoutPaths(await answerOf(target, { ...entry, answer }))
         if (found !== expected) different.push(`${entry.command}\n${firstDifference({ expected, found })}`)
