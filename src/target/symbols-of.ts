@@ -1,18 +1,29 @@
-/** Finds the kernel's symbols: its own tables where VMCOREINFO points to them, else the namelist given by the user. */
+/** Finds the kernel's symbols: its own tables where VMCOREINFO points to them, else the namelist given by the user, else its own tables by their form. */
 
 import { toVa, type Va } from '../base/addr.ts'
 import { DumpError, FaultError } from '../base/errors.ts'
-import type { Memory } from '../memory/memory.ts'
+import { findKallsyms } from '../symbols/find-kallsyms.ts'
 import { Kallsyms } from '../symbols/kallsyms.ts'
 import type { SymbolSource } from '../symbols/symbol.ts'
 import type { Vmcoreinfo } from '../vmcore/vmcoreinfo.ts'
+import type { Progress } from './find-kernel.ts'
 import type { Namelist } from './namelist.ts'
+import type { VirtualMemory } from './virtual-memory.ts'
+
+/** No image is larger. */
+const IMAGE_MAX = 1 << 29
 
 /**
  * @param namelist used only where the kernel's own tables cannot be found or read
  * @throws DumpError BAD_FORMAT when there is neither
  */
-export function findSymbols(path: string, mem: Memory, info: Vmcoreinfo, namelist?: Namelist): SymbolSource {
+export function findSymbols(
+  path: string,
+  mem: VirtualMemory,
+  info: Vmcoreinfo,
+  namelist?: Namelist,
+  progress: Progress = () => undefined,
+): SymbolSource {
   const at = (name: string): Va | undefined => {
     const symbol = info.symbol(name)
     return symbol === undefined ? undefined : toVa(symbol, mem.wordSize)
@@ -32,10 +43,13 @@ export function findSymbols(path: string, mem: Memory, info: Vmcoreinfo, namelis
       return namelist.symbols()
     }
   }
-  if (namelist === undefined) {
-    const problem =
-      'VMCOREINFO does not say where kallsyms is (kernels before 6.0): give a vmlinux or System.map as namelist'
-    throw new DumpError('BAD_FORMAT', path, -1, problem)
-  }
-  return namelist.symbols()
+  if (namelist !== undefined) return namelist.symbols()
+  const stext = at('_stext')
+  progress('looking for kallsyms')
+  const found = stext === undefined ? undefined : findKallsyms(mem, stext, stext + IMAGE_MAX, stext)
+  progress('')
+  if (found !== undefined) return found
+  const problem =
+    'VMCOREINFO does not say where kallsyms is (kernels before 6.0), and it was not found: give a vmlinux or System.map as namelist'
+  throw new DumpError('BAD_FORMAT', path, -1, problem)
 }

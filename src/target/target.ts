@@ -14,9 +14,10 @@ import type { SymbolHit, SymbolSource } from '../symbols/symbol.ts'
 import { SymbolTable } from '../symbols/table.ts'
 import type { Container, SnapshotInfo } from '../vmcore/container.ts'
 import { openContainer } from '../vmcore/open.ts'
-import { findVmcoreinfo, Vmcoreinfo } from '../vmcore/vmcoreinfo.ts'
+import type { Vmcoreinfo } from '../vmcore/vmcoreinfo.ts'
 import { KernelSpace } from './address-space.ts'
 import { cpusOf, perCpuOffset } from './cpus.ts'
+import { findKernel, type Progress } from './find-kernel.ts'
 import { globalDeclaration, globalType } from './globals.ts'
 import { moduleLayout } from './module-layout.ts'
 import { openNamelist, type Namelist } from './namelist.ts'
@@ -33,12 +34,14 @@ export interface OpenOptions {
   readonly namelist?: string | undefined
   /** where what is found in a kernel is kept for the next opening; nowhere by default */
   readonly cache?: IndexCache | undefined
+  /** told how far a search of memory has come, where the dump does not say where its kernel is */
+  readonly progress?: Progress | undefined
 }
 
 /**
  * Open a dump or vmcore. Only its index is read.
  *
- * @throws DumpError when it cannot be opened, is of no known format, has no VMCOREINFO, or has no such snapshot
+ * @throws DumpError when it cannot be opened, is of no known format, has no kernel, or has no such snapshot
  */
 export async function openTarget(path: string, options: OpenOptions = {}): Promise<Target> {
   return Promise.resolve(openTargetSync(path, options))
@@ -57,14 +60,10 @@ export function openTargetSync(path: string, options: OpenOptions = {}): Target 
 
 /** A target over an opened container (which the target closes). */
 export function targetOf(container: Container, options: OpenOptions = {}): Target {
-  const text = container.vmcoreinfo ?? findVmcoreinfo(container.memory, container.ranges)
-  if (text === undefined) {
-    const problem = 'no VMCOREINFO in its notes or memory (QEMU adds it with -device vmcoreinfo)'
-    throw new DumpError('BAD_FORMAT', container.path, -1, problem)
-  }
-  const vmcoreinfo = new Vmcoreinfo(text)
+  const { progress } = options
+  const vmcoreinfo = findKernel(container, progress)
   const kept = options.cache && new KeptIndex(options.cache, vmcoreinfo)
-  const shared: Shared = { vmcoreinfo, namelistPath: options.namelist, kept }
+  const shared: Shared = { vmcoreinfo, namelistPath: options.namelist, kept, progress }
   return new Target(container, shared, snapshotIndex(container, options.at))
 }
 
@@ -72,7 +71,8 @@ export function targetOf(container: Container, options: OpenOptions = {}): Targe
 interface Shared {
   readonly vmcoreinfo: Vmcoreinfo
   readonly namelistPath: string | undefined
-  readonly kept: KeptIndex | undefined
+  readonly kept?: KeptIndex | undefined
+  readonly progress?: Progress | undefined
   namelist?: Namelist
   types?: Types
   source?: SymbolSource
@@ -174,7 +174,7 @@ export class Target {
   get symbols(): SymbolTable {
     if (this.#symbols === undefined) {
       const shared = this.#shared
-      shared.source ??= findSymbols(this.path, this.mem, shared.vmcoreinfo, this.#namelist())
+      shared.source ??= findSymbols(this.path, this.mem, shared.vmcoreinfo, this.#namelist(), shared.progress)
       this.#symbols = new SymbolTable(shared.source, this.wordSize, () => this.#modules())
     }
     return this.#symbols

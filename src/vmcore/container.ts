@@ -61,6 +61,8 @@ export interface Container {
   /** bytes of a pointer as the container knows it; undefined where it does not say */
   readonly wordSize: 4 | 8 | undefined
   readonly history: History | undefined
+  /** where the container's headers say the kernel's image was loaded: physical minus link address */
+  readonly physBase?: number | undefined
   /** how many pages of the machine's memory the dump says it left out; absent where it cannot say */
   readonly excludedPages?: number | undefined
   /** of one part of a split dump, the page frames it holds */

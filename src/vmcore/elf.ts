@@ -22,6 +22,9 @@ const EM_386 = 3
 const EM_X86_64 = 62
 /** No real core has larger notes; a larger one is damage. */
 const MAX_NOTE_BYTES = 64 << 20
+/** `__START_KERNEL_map`, upper half, and how far an image may reach from it. */
+const IMAGE_HIGH = 0xffff_ffff
+const IMAGE_LOW = 0x8000_0000
 /** x86 has 52 bits of physical address. */
 const MAX_PHYS = 2 ** 52
 
@@ -39,6 +42,7 @@ interface Headers {
   readonly loads: Segment[]
   readonly notes: Note[]
   readonly wordSize: 4 | 8
+  readonly physBase: number | undefined
   readonly warnings: string[]
 }
 
@@ -78,6 +82,7 @@ function readHeaders(source: ByteSource, ident: Uint8Array): Headers {
   const loads: Segment[] = []
   const notes: Note[] = []
   const warnings: string[] = []
+  let physBase: number | undefined
   for (let i = 0; i < count; i++) {
     const ph = programHeader(table, i * phentsize, is64)
     if (ph.type === PT_NOTE) {
@@ -87,6 +92,8 @@ function readHeaders(source: ByteSource, ident: Uint8Array): Headers {
       warnings.push(`${source.path}: segment ${i} left out: no physical address of x86`)
     } else if (ph.type === PT_LOAD && ph.memsz > 0) {
       loads.push(segment(ph))
+      // kexec gives the image's segment its virtual address
+      if (ph.imageOffset !== undefined) physBase ??= ph.paddr - ph.imageOffset
       if (ph.offset + ph.filesz > source.size)
         warnings.push(
           `${source.path}: truncated: segment ${i} ends at byte ${ph.offset + ph.filesz}, the file at ${source.size}`,
@@ -94,13 +101,15 @@ function readHeaders(source: ByteSource, ident: Uint8Array): Headers {
     }
   }
   if (loads.length === 0) throw bad(phoff, 'no memory in this core (no PT_LOAD)')
-  return { loads, notes, wordSize: machine === EM_X86_64 ? 8 : 4, warnings }
+  return { loads, notes, wordSize: machine === EM_X86_64 ? 8 : 4, physBase, warnings }
 }
 
 interface ProgramHeader {
   readonly type: number
   readonly offset: number
   readonly paddr: number
+  /** of a segment of the kernel's image: its address from `__START_KERNEL_map` */
+  readonly imageOffset?: number | undefined
   readonly filesz: number
   readonly memsz: number
 }
@@ -114,10 +123,17 @@ function programHeader(v: DataView, at: number, is64: boolean): ProgramHeader {
   return {
     type,
     offset: u64(v, at + 8),
+    imageOffset: imageOffset(v.getUint32(at + 16, true), v.getUint32(at + 20, true)),
     paddr: u64(v, at + 24),
     filesz: u64(v, at + 32),
     memsz: u64(v, at + 40),
   }
+}
+
+function imageOffset(low: number, high: number): number | undefined {
+  return high === IMAGE_HIGH && low >= IMAGE_LOW && low < IMAGE_LOW + 0x4000_0000
+    ? low - IMAGE_LOW
+    : undefined
 }
 
 function segment(ph: ProgramHeader): Segment {
@@ -142,6 +158,7 @@ class ElfContainer implements Container {
   readonly notes: readonly Note[]
   readonly vmcoreinfo: string | undefined
   readonly wordSize: 4 | 8
+  readonly physBase: number | undefined
   readonly history = undefined
   readonly warnings: readonly string[]
   readonly stats: ContainerStats = { pagesRead: 0, bytesRead: 0 }
@@ -154,6 +171,7 @@ class ElfContainer implements Container {
     this.notes = headers.notes
     this.vmcoreinfo = vmcoreinfoOf(headers.notes)
     this.wordSize = headers.wordSize
+    this.physBase = headers.physBase
     this.warnings = headers.warnings
     const memory = new ElfMemory(source, headers.loads, this.stats)
     this.memory = memory

@@ -20,6 +20,8 @@ export interface KdumpHeader {
   readonly note: { readonly offset: number; readonly size: number }
   readonly vmcoreinfo: { readonly offset: number; readonly size: number }
   readonly wordSize: 4 | 8
+  /** physical address of the image minus its link address */
+  readonly physBase: number
 }
 
 /** Positions of the fields that differ between the two word sizes. @see makedumpfile diskdump_mod.h */
@@ -105,6 +107,7 @@ function decode(source: ByteSource, bytes: Buffer, layout: Layout): KdumpHeader 
         : { offset: 0, size: 0 },
     note: version >= 4 ? { offset: big(sub, f.note), size: word(f.note + 8) } : { offset: 0, size: 0 },
     wordSize,
+    physBase: wordSize === 8 ? Number(sub.readBigInt64LE(0)) : 0,
   }
 }
 

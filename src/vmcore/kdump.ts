@@ -38,6 +38,7 @@ class KdumpContainer implements Container {
   readonly notes: readonly Note[]
   readonly vmcoreinfo: string | undefined
   readonly wordSize: 4 | 8 | undefined
+  readonly physBase: number | undefined
   readonly history = undefined
   readonly part: PfnRange | undefined
   readonly warnings: readonly string[]
@@ -59,6 +60,8 @@ class KdumpContainer implements Container {
         ? vmcoreinfoText(source.read(vmcoreinfo.offset, vmcoreinfo.size))
         : undefined)
     this.wordSize = header.machine === '' ? header.wordSize : header.machine === 'x86_64' ? 8 : 4
+    // makedumpfile writes it for relocatable kernels; 0 says nothing
+    this.physBase = header.physBase === 0 ? undefined : header.physBase
     const warnings: string[] = []
     if (header.status & INCOMPLETE) warnings.push(`${source.path}: incomplete: makedumpfile ran out of space`)
     if (header.split) {

@@ -1,8 +1,6 @@
 /** VMCOREINFO: the `KEY=VALUE` lines a kernel keeps for those who will open its dump. */
 
 import { addr, type Addr } from '../base/addr.ts'
-import type { PhysicalMemory } from '../memory/memory.ts'
-import type { PfnRange } from './container.ts'
 import { vmcoreinfoText } from './notes.ts'
 
 /** The parsed text. @see kernel/crash_core.c:crash_save_vmcoreinfo_init */
@@ -77,18 +75,22 @@ const FIRST_KEY = Buffer.from('OSRELEASE=')
 
 /**
  * Look for the text in memory itself, where it begins a page: for dumps without the note.
- * A text that names the kallsyms tables is preferred: a rebooted guest may still hold an older kernel's.
+ *
+ * @param pages the pages to look at
+ * @param isRight does it tell of the kernel that runs? A rebooted guest may still hold an older one's: that is taken
+ * only when there is no other.
  */
-export function findVmcoreinfo(memory: PhysicalMemory, ranges: readonly PfnRange[]): string | undefined {
-  let best: string | undefined
-  for (const { startPfn, endPfn } of ranges) {
-    for (let pfn = startPfn; pfn < endPfn; pfn++) {
-      const page = memory.page(pfn)
-      if (typeof page === 'string' || !FIRST_KEY.every((byte, i) => page[i] === byte)) continue
-      const text = vmcoreinfoText(page)
-      if (text.includes('SYMBOL(kallsyms_names)=')) return text
-      if (text.includes('PAGESIZE=')) best ??= text
-    }
+export function findVmcoreinfo(
+  pages: Iterable<readonly [pfn: number, page: Uint8Array]>,
+  isRight: (text: string) => boolean,
+): string | undefined {
+  let other: string | undefined
+  for (const [, page] of pages) {
+    if (!FIRST_KEY.every((byte, i) => page[i] === byte)) continue
+    const text = vmcoreinfoText(page)
+    if (!text.includes('PAGESIZE=')) continue
+    if (isRight(text)) return text
+    other ??= text
   }
-  return best
+  return other
 }

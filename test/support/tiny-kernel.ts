@@ -18,6 +18,8 @@ export interface TinyOptions {
   readonly without?: readonly string[]
   /** no symbols for BTF's place */
   readonly hideBtf?: boolean
+  /** no `page_offset_base`: a kernel without RANDOMIZE_MEMORY */
+  readonly hideBases?: boolean
 }
 
 const MEMORY = 32 << 20
@@ -220,8 +222,7 @@ export class TinyKernel {
     symbol('second_task', 'D', next)
     Buffer.from('user page').forEach((byte, i) => this.pokePhys(0x1900000 + i, byte))
 
-    const base = symbol('page_offset_base', 'D', data + 0xa000)
-    this.word(base, this.pageOffset)
+    if (options.hideBases !== true) this.word(symbol('page_offset_base', 'D', data + 0xa000), this.pageOffset)
     this.word(symbol('prb', 'd', data + 0xa008), data + 0xa100)
     symbol('printk_rb_static', 'd', data + 0xa100)
     const offsets = symbol('__per_cpu_offset', 'D', data + 0xb000)

@@ -149,10 +149,9 @@ describe('a 64-bit kernel', () => {
     expect(target.object('init_task').$array('comm').$string()).toBe('swapper/0')
   })
 
-  test('without kallsyms in VMCOREINFO a System.map serves; without one the error says so', async () => {
+  test('without kallsyms in VMCOREINFO a System.map serves', async () => {
     const kernel = new TinyKernel('x86_64')
     const target = await openElf('x86_64', { without: ['SYMBOL(kallsyms'] })
-    expect(() => target.symbols).toThrow(expect.objectContaining({ code: 'BAD_FORMAT' }))
     const lines = kernel.symbols.map(
       (s) => `${toAddr(s.va).toString(16).padStart(16, '0')} ${s.type} ${s.name}\n`,
     )

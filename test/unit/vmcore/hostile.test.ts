@@ -36,10 +36,15 @@ function readAll(container: Container | undefined): void {
   for (const pfn of PFNS) container.memory.page(pfn)
   for (const { startPfn } of container.ranges.slice(0, 64)) container.memory.page(startPfn)
   new Vmcoreinfo(container.vmcoreinfo ?? '').symbol('_stext')
-  findVmcoreinfo(
-    container.memory,
-    container.ranges.slice(0, 4).filter((r) => r.endPfn - r.startPfn < 1000),
-  )
+  findVmcoreinfo(somePages(container), () => false)
+}
+
+function* somePages({ memory, ranges }: Container): Generator<[number, Uint8Array]> {
+  for (const { startPfn, endPfn } of ranges.slice(0, 4).filter((r) => r.endPfn - r.startPfn < 1000))
+    for (let pfn = startPfn; pfn < endPfn; pfn++) {
+      const page = memory.page(pfn)
+      if (typeof page !== 'string') yield [pfn, page]
+    }
 }
 
 const kdump = (bytes: Uint8Array): Container | undefined => kdumpFormat.probe(sourceOf(bytes))

@@ -65,21 +65,20 @@ describe('the text in memory', () => {
     bytes.set(Buffer.from(text))
     return bytes
   }
-  const memory = (pages: Record<number, Uint8Array>) => ({
-    pageSize: 4096,
-    page: (pfn: number) => pages[pfn] ?? ('missing' as const),
-  })
-
   test('is found where it begins a page', () => {
     const text = 'OSRELEASE=6.1\nPAGESIZE=4096\n'
-    expect(findVmcoreinfo(memory({ 3: page(text) }), [{ startPfn: 0, endPfn: 8 }])).toBe(text)
-    expect(findVmcoreinfo(memory({ 3: page(` ${text}`) }), [{ startPfn: 0, endPfn: 8 }])).toBeUndefined()
+    expect(findVmcoreinfo([[3, page(text)]], () => true)).toBe(text)
+    expect(findVmcoreinfo([[3, page(` ${text}`)]], () => true)).toBeUndefined()
   })
 
-  test('of two, the one that names kallsyms is taken', () => {
+  test('of two, the one that fits memory is taken; when none does, the first', () => {
     const older = 'OSRELEASE=5.0\nPAGESIZE=4096\n'
-    const newer = 'OSRELEASE=6.1\nPAGESIZE=4096\nSYMBOL(kallsyms_names)=ffffffff80000000\n'
-    const pages = memory({ 1: page(older), 2: page(newer) })
-    expect(findVmcoreinfo(pages, [{ startPfn: 0, endPfn: 4 }])).toBe(newer)
+    const newer = 'OSRELEASE=6.1\nPAGESIZE=4096\n'
+    const pages = [
+      [1, page(older)],
+      [2, page(newer)],
+    ] as const
+    expect(findVmcoreinfo(pages, (text) => text.includes('6.1'))).toBe(newer)
+    expect(findVmcoreinfo(pages, () => false)).toBe(older)
   })
 })
