@@ -63,7 +63,17 @@ export function takeOwnOptions(argv: readonly string[]): OwnOptions {
 export function openOptions(own: OwnOptions, note: (line: string) => void): OpenOptions {
   const folder = own.cache ? cacheFolder() : undefined
   const cache = folder === undefined ? undefined : new IndexCache(folder, own.verbose ? note : undefined)
-  return { at: own.at, namelist: own.namelist, cache }
+  return {
+    at: own.at,
+    namelist: own.namelist,
+    cache,
+    progress: process.stderr.isTTY ? showProgress : undefined,
+  }
+}
+
+/** One line on the terminal, written over by the next. */
+function showProgress(text: string): void {
+  process.stderr.write(`\r\x1b[K${text}`)
 }
 
 /** Run a command for the process: prints, and sets the exit status. */
@@ -98,6 +108,7 @@ async function answer(name: string, own: OwnOptions, output: StreamOutput): Prom
     drain(report.text)
     output.write(toJsonText(report.rows))
   } else await writeText(report.text, output, () => false)
+  if (report.remark !== undefined) output.remark(`${name}: ${report.remark}`)
   target.keepIndex()
   if (own.verbose) output.note(readText(target))
   return report.failed !== true
