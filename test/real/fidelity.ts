@@ -70,7 +70,15 @@ const chanceNames = Object.values(CHANCE).flat()
 /** bytes a second: what the window and the round trip come to */
 const RATE = 'sk_pacing_rate'
 
-export const isChance = (member: string): boolean => chanceNames.some((name) => member.endsWith(`.${name}`))
+/** A port the kernel chose, wherever it stands: local, and packed with the other end's. */
+export const EPHEMERAL: readonly string[] = [
+  'skc_portpair (union)',
+  'inet_sport',
+  'cork.fl.u.ip4.uli.ports (union)',
+]
+
+export const isChance = (member: string, more: readonly string[] = []): boolean =>
+  [...chanceNames, ...more].some((name) => member.endsWith(`.${name}`))
 
 /** A struct in the memory of a machine. */
 export interface Place {
@@ -78,22 +86,22 @@ export interface Place {
   readonly ref: StructRef
 }
 
-/** Compare two structs of the same type. */
-export function compareStructs(simulated: Place, real: Place): Difference[] {
+/** Compare two structs of the same type. @param chance members that are chance here, beside those that always are */
+export function compareStructs(simulated: Place, real: Place, chance: readonly string[] = []): Difference[] {
   // both are read by the real kernel's types, so that every member it has is asked for
   const { types } = real.target
   const ours = new Leaves(simulated.ref, types, symbolizer(simulated.target)).found
   const theirs = new Leaves(real.ref, types, symbolizer(real.target)).found
   return [...theirs.keys()]
-    .map((member) => ({ member, simulated: text(ours, member), real: text(theirs, member) }))
+    .map((member) => ({ member, simulated: text(ours, member, chance), real: text(theirs, member, chance) }))
     .filter((d) => d.simulated !== d.real)
 }
 
 /** What is compared: for a member that is chance, whether it is set. */
-function text(leaves: ReadonlyMap<string, string>, member: string): string {
+function text(leaves: ReadonlyMap<string, string>, member: string, chance: readonly string[]): string {
   const value = leaves.get(member) ?? 'missing'
   if (member.endsWith(`.${RATE}`)) return paced(leaves, Number(value))
-  return isChance(member) && value !== '0' && value !== '0x0' ? 'set' : value
+  return isChance(member, chance) && value !== '0' && value !== '0x0' ? 'set' : value
 }
 
 /** The pacing rate without the round trip in it: the bytes that go out in one, to four digits. */
@@ -115,13 +123,23 @@ export function socketStructs(task: StructRef, fd: number): Map<string, StructRe
   const socket = SOCKET_I(inode)
   const sk = socket.$ref('sk')
   if (sk === null) throw new Error('a socket without a sock')
+  const struct = SOCKS[sock_prot_name(sk)] ?? 'tcp_sock'
   return new Map<string, StructRef>([
     ['file', file],
     ['inode', inode],
     ['socket', socket],
-    ['tcp_sock', sk.$cast('tcp_sock')],
+    [struct, sk.$cast(struct)],
   ])
 }
+
+/** The struct of a protocol's socks, by the protocol's name. */
+const SOCKS: Readonly<Record<string, string>> = {
+  UDP: 'udp_sock',
+  UNIX: 'unix_sock',
+  'UNIX-STREAM': 'unix_sock',
+}
+const sock_prot_name = (sk: StructRef): string =>
+  sk.$ref('__sk_common.skc_prot')?.$array('name').$string() ?? ''
 
 /** A task's descriptor. */
 export interface Descriptor {
@@ -130,13 +148,17 @@ export interface Descriptor {
   readonly fd: number
 }
 
-/** Every difference between two socket descriptors, struct by struct. */
-export function compareSockets(simulated: Descriptor, real: Descriptor): Difference[] {
+/** Every difference between two socket descriptors, struct by struct. @param chance as of {@link compareStructs} */
+export function compareSockets(
+  simulated: Descriptor,
+  real: Descriptor,
+  chance: readonly string[] = [],
+): Difference[] {
   const ours = socketStructs(simulated.task, simulated.fd)
   const theirs = socketStructs(real.task, real.fd)
   return [...theirs].flatMap(([name, ref]) => {
     const mine = ours.get(name)
     if (mine === undefined) return []
-    return compareStructs({ target: simulated.target, ref: mine }, { target: real.target, ref })
+    return compareStructs({ target: simulated.target, ref: mine }, { target: real.target, ref }, chance)
   })
 }

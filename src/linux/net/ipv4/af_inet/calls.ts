@@ -30,7 +30,6 @@ import { lock_sock, release_sock, sk_dst_reset, sk_state_change } from '../../co
 import { inet_sk } from '../../../include/net/casts.ts'
 import {
   sk_prot,
-  sk_rcv_saddr_set,
   sk_set_socket,
   sock_error,
   sock_intr_errno,
@@ -75,11 +74,11 @@ export const __inet_bind = kfunc(FILE, function __inet_bind(k, sk: sock, addr: s
   try {
     if (sk.sk_state !== TCP.TCP_CLOSE || sk.sk_num !== 0) return -E.EINVAL
     const bound = argument(address, 1)
-    sk_rcv_saddr_set(k, sk, bound)
+    sk.sk_rcv_saddr = bound
     inet.inet_saddr = multi ? 0 : bound
     if (k.indirect<Get>(sk_prot(sk).get_port)(k, sk, snum) !== 0) {
       inet.inet_saddr = 0
-      sk_rcv_saddr_set(k, sk, 0)
+      sk.sk_rcv_saddr = 0
       return -E.EADDRINUSE
     }
     if (sk.sk_rcv_saddr !== 0) sk.sk_userlocks = sk.sk_userlocks | SOCK_BINDADDR_LOCK

@@ -9,7 +9,7 @@ import {
   SOCK_BINDPORT_LOCK,
   SOCK_DEAD,
 } from '../../../../abi/sock.ts'
-import { PF_INET, SOCK_DGRAM, SOL_UDP } from '../../../../abi/socket.ts'
+import { PF_INET, SOCK_DGRAM, SOCK_SUPPORT_ZC, SOL_UDP } from '../../../../abi/socket.ts'
 import { TCP_CLOSE } from '../../../../abi/tcp_states.ts'
 import { toVa } from '../../../../base/addr.ts'
 import { inet_sk } from '../../../include/net/casts.ts'
@@ -66,6 +66,8 @@ export const udp_destruct_sock = kfunc(FILE, function udp_destruct_sock(k, sk: s
 export const udp_init_sock = kfunc(FILE, function udp_init_sock(k, sk: sock): number {
   skb_queue_head_init(udp_reader_queue(k, sk))
   sk.sk_destruct = k.text(udp_destruct_sock)
+  const sock = sk.sk_socket
+  if (sock !== null) sock.flags = sock.flags | BigInt(1 << SOCK_SUPPORT_ZC)
   return 0
 })
 

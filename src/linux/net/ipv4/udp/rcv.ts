@@ -3,7 +3,7 @@
 import { ntohs } from '../../../../base/u32.ts'
 import type { iphdr, sk_buff, sk_buff_head, sock } from '../../../../btf/vmlinux.ts'
 import { EHOSTUNREACH, EMSGSIZE, ENOMEM, EPROTO } from '../../../../abi/errno.ts'
-import { CHECKSUM_NONE, RTCF_BROADCAST, RTCF_MULTICAST } from '../../../../abi/if.ts'
+import { CHECKSUM_NONE, CHECKSUM_PARTIAL, RTCF_BROADCAST, RTCF_MULTICAST } from '../../../../abi/if.ts'
 import { IPPROTO_UDP, IP_PMTUDISC_DONT } from '../../../../abi/in.ts'
 import { PAGE_SIZE } from '../../../../abi/page.ts'
 import { SK_MEM_RECV, SOCK_DEAD } from '../../../../abi/sock.ts'
@@ -66,7 +66,7 @@ function udp_set_dev_scratch(k: Kernel, skb: sk_buff): void {
   // len, is_linear, csum_unnecessary
   k.mem.setU16(at + 4, skb.len)
   k.mem.setU8(at + 6, 1)
-  k.mem.setU8(at + 7, skb.ip_summed === CHECKSUM_NONE ? 0 : 1)
+  k.mem.setU8(at + 7, skb.ip_summed !== CHECKSUM_NONE || skb.csum_valid === 1 ? 1 : 0)
 }
 
 /** Sizes {@link udp_set_dev_scratch} left. */
@@ -153,6 +153,12 @@ const udp_unicast_rcv_skb = kfunc(FILE, function udp_unicast_rcv_skb(k, sk: sock
 /** Is the packet's sum right, or was it checked already? */
 function sound(k: Kernel, skb: sk_buff, iph: iphdr): boolean {
   const at = skb_transport_header(k, skb)
+  if (skb.ip_summed === CHECKSUM_PARTIAL) {
+    // it never left the machine: its sum is right once somebody fills it in
+    skb.ip_summed = CHECKSUM_NONE
+    skb.csum_valid = 1
+    return true
+  }
   if (skb.ip_summed !== CHECKSUM_NONE || k.mem.u16(at + 6) === 0) return true
   const pseudo = csum_tcpudp_nofold(iph.saddr, iph.daddr, skb.len, IPPROTO_UDP)
   return csum_fold(csum_partial(k.mem.read(at, skb.len), pseudo)) === 0
