@@ -27,6 +27,7 @@ import {
 } from './namespace.ts'
 import { ensureLink, ensurePath } from './namei.ts'
 import { writeFileBytes } from './pagecache.ts'
+import { proc_fill_super } from './proc/root.ts'
 import { ramfs_init } from './ramfs.ts'
 import { register_filesystem, SB_POSIXACL, SB_NOSUID, SB_NODEV, SB_NOEXEC } from './super.ts'
 
@@ -184,7 +185,10 @@ function writeText(k: Kernel, path: string, text: string): void {
 function mountOn(k: Kernel, line: MountLine): mount {
   const place: Place = ensurePath(k, line.on, S_IFDIR | 0o755)
   const type = register_filesystem(k, line.type, line.symbol)
-  const sb: super_block = superWithRoot(k, type, { magic: line.magic, flags: line.flags })
+  const isProc = line.type === 'proc'
+  const op = isProc ? { op: k.global('proc_sops', 'super_operations') } : {}
+  const sb: super_block = superWithRoot(k, type, { magic: line.magic, flags: line.flags, ...op })
+  if (isProc) proc_fill_super(k, sb)
   const mnt = vfs_create_mount(k, sb, line.device, line.mnt)
   const parent = k.ref('mount', place.mnt.$va - k.types.offsetof('mount', 'mnt'))
   attach_mnt(k, mnt, parent, place.dentry)

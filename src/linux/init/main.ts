@@ -8,12 +8,18 @@ import { tty_init } from '../drivers/tty/pty.ts'
 import { chrdev_init } from '../fs/char_dev.ts'
 import { prepare_namespace, vfs_caches_init } from '../fs/mounts.ts'
 import { init_pipe_fs } from '../fs/pipe.ts'
+import { proc_net_init } from '../fs/proc/proc_net.ts'
+import { proc_root_init } from '../fs/proc/root.ts'
+import { proc_texts_init } from '../fs/proc/texts.ts'
+import { seq_file_init } from '../fs/seq_file.ts'
 import '../fs/system_calls.ts'
 import type { Kernel } from '../kernel.ts'
 import '../kernel/compat.ts'
 import { cred_init } from '../kernel/cred.ts'
 import { fork_init, proc_caches_init } from '../kernel/fork.ts'
+import { kallsyms_init } from '../kernel/kallsyms_seq.ts'
 import { init_modules } from '../kernel/module/main.ts'
+import { proc_modules_init } from '../kernel/module/procfs.ts'
 import '../kernel/module/syscalls.ts'
 import { pid_idr_init } from '../kernel/pid.ts'
 import { init_printk_statics, printk_banner } from '../kernel/printk/printk.ts'
@@ -32,6 +38,8 @@ import { net_ns_init } from '../net/core/net_namespace.ts'
 import { skb_init } from '../net/core/skbuff.ts'
 import { inet_init, net_sock_init } from '../net/ipv4/af_inet.ts'
 import { ip_init } from '../net/ipv4/ip_init.ts'
+import { tcp4_proc_init } from '../net/ipv4/tcp_ipv4/seq.ts'
+import { udp4_proc_init } from '../net/ipv4/udp/seq.ts'
 import { inet6_init } from '../net/ipv6/af_inet6.ts'
 import { sock_init } from '../net/socket.ts'
 import { af_unix_init } from '../net/unix/init.ts'
@@ -68,6 +76,12 @@ export function start_kernel(k: Kernel): void {
   vfs_caches_init(k)
   chrdev_init(k)
   signals_init(k)
+  seq_file_init(k)
+  proc_root_init(k)
+  proc_texts_init(k)
+  proc_net_init(k)
+  kallsyms_init(k)
+  proc_modules_init(k)
   if (k.mem.wordSize === 8) syscall_table_init(k)
   else i386_syscall_table_init(k)
   ia32_syscall_table_init(k)
@@ -80,6 +94,8 @@ export function start_kernel(k: Kernel): void {
   inet_init(k)
   af_unix_init(k)
   inet6_init(k)
+  tcp4_proc_init(k)
+  udp4_proc_init(k)
   init_pipe_fs(k)
   tty_init(k)
   prepare_namespace(k)
