@@ -101,7 +101,8 @@ export const profiles: readonly Profile[] = [
     unwinder: 'fp',
     preemptCount: false,
     lsm: ['capability', 'yama', 'apparmor'],
-    functionSizes: {},
+    // gone since
+    functionSizes: { sys_bdflush: 0x80, sys_sysctl: 0x90 },
     returnOffsets: {},
     borrowedLayout: true,
   },
@@ -118,7 +119,8 @@ export const profiles: readonly Profile[] = [
     unwinder: 'fp',
     preemptCount: false,
     lsm: ['capability'],
-    functionSizes: {},
+    // gone since
+    functionSizes: { sys_bdflush: 0x80, sys_sysctl: 0x90 },
     returnOffsets: {},
     borrowedLayout: true,
   },

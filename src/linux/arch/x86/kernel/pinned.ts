@@ -39,15 +39,32 @@ export function withPinned(
       const end = symbol.address + BigInt(Math.max(symbol.size, 1))
       return symbol.address < pin.address + BigInt(pin.size) && end > pin.address
     })
-  const rest = symbols.filter(({ name }) => !pins.has(name))
+  const aliases = aliasesOf(symbols, pins)
+  const moved = new Set(aliases.map(({ name }) => name))
+  const rest = symbols.filter(({ name }) => !pins.has(name) && !moved.has(name))
   const displaced = rest.filter((symbol) => !symbol.filler && !MARK.test(symbol.name) && lies(symbol))
   const kept = rest.filter(
     (symbol) => MARK.test(symbol.name) || (!lies(symbol) && !displaced.includes(symbol)),
   )
-  const placed = byAddress([...kept, ...pinned])
+  const placed = byAddress([...kept, ...pinned, ...aliases])
   const text = displaced.filter(({ type }) => /^[tTwW]$/.test(type))
   const data = displaced.filter((symbol) => !text.includes(symbol))
   return placeAll(placeAll(placed, text, /^[tT]$/, 1), data, /^[rRdD]$/, 32)
+}
+
+/** Weak names for a pinned function go with it. */
+function aliasesOf(symbols: readonly LayoutSymbol[], pins: ReadonlyMap<string, bigint>): LayoutSymbol[] {
+  const moves = new Map<bigint, bigint>()
+  for (const { name, address } of symbols) {
+    const to = pins.get(name)
+    if (to !== undefined) moves.set(address, to)
+  }
+  return symbols.flatMap((symbol) => {
+    const address = moves.get(symbol.address)
+    return symbol.type === 'W' && address !== undefined && !pins.has(symbol.name)
+      ? [{ ...symbol, address }]
+      : []
+  })
 }
 
 function pinnedSymbols(symbols: readonly LayoutSymbol[], pins: ReadonlyMap<string, bigint>): LayoutSymbol[] {

@@ -159,6 +159,8 @@ function asmlinkageNames(symbols: readonly LayoutSymbol[]): LayoutSymbol[] {
     filler: false,
   }))
   const own = symbols.flatMap((symbol) => {
+    // read-only for its linker, too
+    if (symbol.name === 'sys_call_table') return [{ ...symbol, type: 'R' }]
     const entry = ENTRIES[symbol.name]
     if (entry !== undefined) return [{ ...symbol, name: entry }]
     if (!symbol.name.startsWith(prefix)) return [symbol]
@@ -174,10 +176,10 @@ function asmlinkageNames(symbols: readonly LayoutSymbol[]): LayoutSymbol[] {
   return [...own.slice(0, at), ...aliases, ...own.slice(at)]
 }
 
-/** A static function of the kernel's text. */
+/** A function of the kernel's text: static, unless it is a system call. */
 function newSymbol(symbols: readonly LayoutSymbol[], name: string): LayoutSymbol {
   const start = symbols.find((symbol) => symbol.name === '_stext')?.address ?? 0n
-  return { name, address: start, type: 't', size: 0, filler: false }
+  return { name, address: start, type: name.startsWith('sys_') ? 'T' : 't', size: 0, filler: false }
 }
 
 /** Bytes of a function; 64 when nothing tells. */
