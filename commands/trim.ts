@@ -1,5 +1,5 @@
 import { readFileSync, realpathSync } from 'node:fs'
-import { Args, Command, Flags } from '@oclif/core'
+import { Args, Command, Errors, Flags } from '@oclif/core'
 import { failureOf } from '../src/crash/failure.ts'
 import { toJsonText } from '../src/crash/json.ts'
 import { splitCommands } from '../src/crash/line.ts'
@@ -65,6 +65,8 @@ export default class Trim extends Command {
 
   async run(): Promise<void> {
     try {
+      // or oclif warns when the words are wrong
+      this.parsed = true
       const { args, flags } = await this.parse(Trim)
       const output = flags.output
       if (args.vmcore === undefined) throw new Misuse('no dump: name one', undefined)
@@ -92,11 +94,17 @@ export default class Trim extends Command {
       process.exitCode = report(row.reasons)
     } catch (error) {
       clearProgress()
-      const failure = failureOf('trim', Trim.synopsis, error)
+      const failure = failureOf('trim', Trim.synopsis, fromParser(error))
       process.stderr.write(failure.text)
       process.exitCode = failure.status
     }
   }
+}
+
+/** What oclif says of the command line, as one line. */
+function fromParser(error: unknown): unknown {
+  if (!(error instanceof Errors.CLIError)) return error
+  return new Misuse((error.message.split('\n')[0] ?? '').replace(/^./, (c) => c.toLowerCase()))
 }
 
 /** The lines of a file of commands, without blank ones and comments. */
