@@ -28,6 +28,7 @@ import {
 import { ensureLink, ensurePath } from './namei.ts'
 import { writeFileBytes } from './pagecache.ts'
 import { proc_fill_super } from './proc/root.ts'
+import { kernfs_fill_super, kernfs_init } from './sysfs/module.ts'
 import { ramfs_init } from './ramfs.ts'
 import { register_filesystem, SB_POSIXACL, SB_NOSUID, SB_NODEV, SB_NOEXEC } from './super.ts'
 
@@ -47,6 +48,7 @@ export function vfs_caches_init(k: Kernel): void {
   dcache_init(k)
   inode_init(k)
   files_init(k)
+  kernfs_init(k)
   mnt_init(k)
   ramfs_init(k)
   mountRoot(k)
@@ -189,6 +191,7 @@ function mountOn(k: Kernel, line: MountLine): mount {
   const op = isProc ? { op: k.global('proc_sops', 'super_operations') } : {}
   const sb: super_block = superWithRoot(k, type, { magic: line.magic, flags: line.flags, ...op })
   if (isProc) proc_fill_super(k, sb)
+  if (line.type === 'sysfs') kernfs_fill_super(k, sb)
   const mnt = vfs_create_mount(k, sb, line.device, line.mnt)
   const parent = k.ref('mount', place.mnt.$va - k.types.offsetof('mount', 'mnt'))
   attach_mnt(k, mnt, parent, place.dentry)

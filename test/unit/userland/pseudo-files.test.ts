@@ -43,3 +43,20 @@ describe('/proc', () => {
     expect(out).toContain('tcp        0      0 0.0.0.0:9999            0.0.0.0:*               LISTEN     \n')
   })
 })
+
+describe('/sys/module', () => {
+  const load = 'insmod recvmsg_block.ko deny=10.0.0.9 debug=2'
+  const folder = '/sys/module/recvmsg_block'
+
+  it('parameters that may be seen, and what is known of the module', () => {
+    expect(shows(load, `cat ${folder}/parameters/deny ${folder}/parameters/debug ${folder}/initstate`)).toBe(
+      '10.0.0.9\n2\nlive\n',
+    )
+  })
+
+  it('nothing is left of an unloaded module', () => {
+    expect(shows(load, `cat ${folder}/refcnt; rmmod recvmsg_block; cat ${folder}/refcnt`)).toBe(
+      `0\ncat: ${folder}/refcnt: No such file or directory\n`,
+    )
+  })
+})
