@@ -113,8 +113,8 @@ export function eventRow(event: TraceEvent): object {
       const module = symbol.module === undefined ? {} : { module: symbol.module }
       return {
         level,
-        rsp: BigInt.asUintN(64, BigInt(rsp)),
-        text: BigInt.asUintN(64, BigInt(text)),
+        rsp: toAddr(rsp),
+        text: toAddr(text),
         symbol: symbol.name,
         offset: symbol.offset,
         ...module,
@@ -130,7 +130,7 @@ export function eventRow(event: TraceEvent): object {
     case 'stack':
       return { left_stack: event.name }
     case 'start':
-      return { start: BigInt.asUintN(64, BigInt(event.text)), symbol: event.symbol?.name ?? null }
+      return { start: toAddr(event.text), symbol: event.symbol?.name ?? null }
     case 'problem':
       return { problem: event.text }
   }

@@ -1,6 +1,6 @@
 /** The table of `ps`: a row of data for each task, and its line. */
 
-import { hex, type Addr } from '../base/addr.ts'
+import { hex, toAddr, type Addr } from '../base/addr.ts'
 import type { TaskContext, TaskTable } from '../helpers/tasks.ts'
 import { task_sp } from '../helpers/stack.ts'
 import { is_kernel_thread, task_state, task_state_string, task_states } from '../helpers/task.ts'
@@ -40,7 +40,7 @@ export function psRow(table: TaskTable, context: TaskContext): PsRow {
     tgid: context.tgid,
     cpu: context.cpu,
     task: task.$addr,
-    kstackp: active ? null : BigInt.asUintN(task.$mem.wordSize * 8, BigInt(task_sp(task) || 0)),
+    kstackp: active ? null : toAddr(task_sp(task) || 0),
     state: task_state_string(task_states(kernel), task_state(task)),
     mem_percent: pages === 0n ? 0 : Number(rss * 100n) / Number(pages),
     vsz_kb: Number(total_vm * PAGE_KB),

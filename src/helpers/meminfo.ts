@@ -5,7 +5,7 @@ import type { StructRef } from '../btf/ref.ts'
 import { list_for_each_entry } from '../structures/list.ts'
 import { FaultError } from '../base/errors.ts'
 import { findSymbolVa, refAt, type Kernel } from './kernel.ts'
-import { PAGE_SIZE } from './page.ts'
+import { PAGE_SIZE, vmemmap } from './page.ts'
 
 /** Numbers of pages. */
 export interface MemoryUse {
@@ -105,9 +105,8 @@ export function stats_at(kernel: Kernel, at: Va, items: string): Map<string, num
 /** Pages more than one has, the reserved left out. */
 function shared_pages(kernel: Kernel, frames: readonly Frames[]): number {
   const { types, mem } = kernel
-  const symbol = findSymbolVa(kernel, 'vmemmap_base') ?? findSymbolVa(kernel, 'mem_map')
-  if (symbol === undefined) return 0
-  const base = mem.pointer(symbol)
+  const base = vmemmap(kernel)
+  if (base === undefined) return 0
   const size = types.sizeof('page')
   const flagsAt = types.offsetof('page', 'flags')
   const countAt = types.offsetof(

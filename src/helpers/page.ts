@@ -8,10 +8,13 @@ import { findSymbolVa, readString, refAt, type Kernel } from './kernel.ts'
 
 export const PAGE_SIZE = 4096
 
+/** Where x86-64 has it unless KASLR moved it, which takes a variable. @see __VMEMMAP_BASE_L4 */
+const VMEMMAP = -0x1600 * 2 ** 32
+
 /** Where the array of all `struct page` begins, when the kernel has one. @see arch/x86/include/asm/pgtable_64.h */
-function vmemmap(kernel: Kernel): Va | undefined {
+export function vmemmap(kernel: Kernel): Va | undefined {
   const symbol = findSymbolVa(kernel, 'vmemmap_base') ?? findSymbolVa(kernel, 'mem_map')
-  if (symbol === undefined) return undefined
+  if (symbol === undefined) return kernel.mem.wordSize === 8 ? VMEMMAP : undefined
   const va = kernel.mem.pointer(symbol)
   return va === 0 || Number.isNaN(va) ? undefined : va
 }

@@ -13,8 +13,8 @@ export const START_KERNEL_MAP = -0x8000_0000
 const PAGE = 4096
 /** The direct map of four-level tables spans 64 TiB; that of five-level ones is looked at no further than its windows. */
 const DIRECT_MAP_SIZE = 2 ** 46
-/** Where it begins unless KASLR moved it. @see Documentation/x86/x86_64/mm.rst */
-const DIRECT_MAP = -0x7780 * 2 ** 32
+/** Where it begins unless KASLR moved it, since 4.20 and before. @see Documentation/x86/x86_64/mm.rst */
+const DIRECT_MAPS = [-0x7780 * 2 ** 32, -0x7800 * 2 ** 32] as const
 /** The regions of a kernel with five levels, where KASLR left them. @see Documentation/x86/x86_64/mm.rst */
 const FAR_DIRECT_MAP = 0xff11n << 48n
 const FAR_VMALLOC = 0xffa0n << 48n
@@ -104,10 +104,16 @@ export class KernelSpace implements Translator {
   get pageOffset(): Va {
     if (this.#pageOffset === undefined) {
       // Finding it may ask for it: the default answers then.
-      this.#pageOffset = DIRECT_MAP
-      this.#pageOffset = this.#pageOffsetOf?.() ?? this.#pageOffset
+      this.#pageOffset = DIRECT_MAPS[0]
+      this.#pageOffset = this.#pageOffsetOf?.() ?? this.#fixedDirectMap()
     }
     return this.#pageOffset
+  }
+
+  /** The place at which the page tables show themselves; the newer one where they are not in the dump. */
+  #fixedDirectMap(): Va {
+    const { root } = this.table
+    return DIRECT_MAPS.find((start) => this.table.frame(start + root) === root / PAGE) ?? DIRECT_MAPS[0]
   }
 
   /** Where the direct map shows a physical address. */

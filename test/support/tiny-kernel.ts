@@ -20,6 +20,8 @@ export interface TinyOptions {
   readonly hideBtf?: boolean
   /** no `page_offset_base`: a kernel without RANDOMIZE_MEMORY */
   readonly hideBases?: boolean
+  /** the direct map where it was before 4.20 */
+  readonly oldDirectMap?: boolean
 }
 
 const MEMORY = 32 << 20
@@ -61,6 +63,7 @@ export class TinyKernel {
     this.imageVa = wide ? -0x7f00_0000 : 0xc140_0000
     this.physBase = wide ? 0x400000 : 0
     this.pageOffset = wide ? -0x7780 * 2 ** 32 : 0xc000_0000
+    if (options.oldDirectMap === true) this.pageOffset = -0x7800 * 2 ** 32
     if (mode === 'x86_64-la57') {
       openWindows(BigInt.asIntN(64, FAR_DIRECT_MAP), MEMORY)
       this.pageOffset = toVa(FAR_DIRECT_MAP)
@@ -168,7 +171,7 @@ export class TinyKernel {
       this.#entry(root, 273, low + 3)
       this.#entry(root, 511, high + 3)
     }
-    this.#entry(low, five ? 0 : 273, a + 3)
+    this.#entry(low, five ? 0 : Math.floor(this.pageOffset / 2 ** 39) & 511, a + 3)
     this.#entry(a, 0, 0 + leaf)
     this.#entry(high, 511, b + 3)
     this.#entry(b, 510, c + 3)

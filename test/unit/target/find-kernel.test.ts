@@ -74,6 +74,12 @@ describe.each<Mode>(['x86_64', 'x86_64-la57'])('a %s kernel', (mode) => {
   })
 })
 
+test('without page_offset_base, before 4.20: the direct map is where the page tables show themselves', () => {
+  const target = targetOf(containerOf('x86_64', { hideBases: true, oldDirectMap: true }))
+  expect(hex(target.pageOffset)).toBe('ffff880000000000')
+  check(target)
+})
+
 describe('what has no kernel', () => {
   test('memory of noise and zeros: one error', () => {
     const noise = new Uint8Array(64 * 4096).map((_, i) => (i * 2654435761) >>> 13)
