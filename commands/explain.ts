@@ -15,7 +15,7 @@ export default class Explain extends DumpCommand {
     task: { kind: 'value', summary: 'the task: pid, address or exact name' },
     fd: { kind: 'value', summary: 'only this descriptor of the task' },
     sock: { kind: 'value', summary: 'a sock, request_sock or timewait_sock by address' },
-    all: { kind: 'boolean', summary: "every sock of TCP's tables, one line each" },
+    all: { kind: 'boolean', summary: "every sock of TCP's and UDP's tables, one line each" },
   } as const
 
   override show({ target, flags }: Invocation<typeof Explain>): Report {

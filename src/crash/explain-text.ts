@@ -9,7 +9,7 @@ import { explanationText } from '../explain/text.ts'
 import { inet_end_text } from '../helpers/sock.ts'
 import { task_comm, task_pid } from '../helpers/task.ts'
 import { task_table } from '../helpers/tasks.ts'
-import { ehash_for_each, lhash2_for_each, tcp_row } from '../helpers/tcp.ts'
+import { ehash_for_each, lhash2_for_each, tcp_row, udp_for_each, type TcpRow } from '../helpers/tcp.ts'
 import type { Target } from '../target/target.ts'
 import { addressArgument } from './address-argument.ts'
 import type { Report } from './dump-command.ts'
@@ -80,7 +80,22 @@ function reportOf(explanations: readonly Explanation[]): Report {
   }
 }
 
-/** One line for every sock of TCP's tables: also those no descriptor leads to. */
+/** UDP's socks, where there is UDP. */
+function udpSocks(target: Target, damage: (error: FaultError | ValidationError) => void): StructRef[] {
+  try {
+    return [...udp_for_each(target, damage)]
+  } catch (error) {
+    if (error instanceof LookupError) return []
+    throw error
+  }
+}
+
+const udpRow = (sk: StructRef): TcpRow => {
+  const row = tcp_row(sk)
+  return { ...row, state: row.state === 'ESTABLISHED' ? 'UDP connected' : 'UDP' }
+}
+
+/** One line for every sock of TCP's and UDP's tables: also those no descriptor leads to. */
 function allReport(target: Target): Report {
   const broken: string[] = []
   const damage = (error: FaultError | ValidationError): void => void broken.push(`  ${error.message}\n`)
@@ -88,12 +103,12 @@ function allReport(target: Target): Report {
     ...lhash2_for_each(target, undefined, damage),
     ...[...ehash_for_each(target, undefined, damage)].map(({ sk }) => sk),
   ]
-  const rows = socks.map(tcp_row)
+  const rows = [...socks.map(tcp_row), ...udpSocks(target, damage).map(udpRow)]
   const lines = rows.map(
     ({ sk, state, local, remote }) =>
-      `${sk.toString(16).padStart(16)}  ${state.padEnd(12)}  ${inet_end_text(local).padEnd(24)}  ${inet_end_text(remote)}\n`,
+      `${sk.toString(16).padStart(16)}  ${state.padEnd(13)}  ${inet_end_text(local).padEnd(24)}  ${inet_end_text(remote)}\n`,
   )
-  const head = `${'SOCK'.padStart(10).padEnd(16)}  ${'STATE'.padEnd(12)}  ${'LOCAL'.padEnd(24)}  PEER\n`
+  const head = `${'SOCK'.padStart(10).padEnd(16)}  ${'STATE'.padEnd(13)}  ${'LOCAL'.padEnd(24)}  PEER\n`
   const hint = 'explain --sock ADDRESS tells one of them; explain --task PID the sockets of a task\n'
   return { rows, text: [head, ...lines, ...broken, hint].join(''), failed: broken.length > 0 }
 }

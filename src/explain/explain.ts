@@ -8,6 +8,7 @@ import { listener_queues, timewait_substate } from '../helpers/tcp.ts'
 import { task_comm, task_pid } from '../helpers/task.ts'
 import type { Target } from '../target/target.ts'
 import { birthOfConnection, birthOfListener, birthOfRequest, waitingConnections } from './birth.ts'
+import { birthOfUdp, birthOfUnix, isKernelSock, kernelEvidence } from './birth-datagram.ts'
 import { adviceFor } from './advice.ts'
 import type { Evidence, Explanation, Side, SockKindName, Stage, Step } from './facts.ts'
 import { addressFields } from './fields.ts'
@@ -98,7 +99,7 @@ function describeSock(
   const birth = damage.attempt('birth', () => birthOf(target, sk, kind), [])
   return {
     kind,
-    headline: headlineOf(sk, kind, ends, sides),
+    headline: `${hook && isKernelSock(sk) ? "the kernel's own " : ''}${headlineOf(sk, kind, ends, sides)}`,
     task: owner,
     fd: subject.fd,
     sk: sk.$addr,
@@ -196,14 +197,16 @@ function judge(
 
 /** What the hash tables say: a hashed sock is found by its peer's packets. */
 function moreEvidence(sk: StructRef, kind: SockKindName): Evidence[] {
+  if (kind === 'listener' || kind === 'udp' || kind === 'unix') return kernelEvidence(sk)
   if (kind !== 'connection' && kind !== 'request' && kind !== 'timewait') return []
   const skc = sock_common(sk)
   const hashed = skc.$int('skc_node.pprev') !== 0n
+  const own = kind === 'connection' ? kernelEvidence(sk) : []
   const at = toAddr(skc.$vaOf('skc_hash'))
-  if (!hashed) return [{ fact: 'it is in no hash table: no packet finds it', at }]
+  if (!hashed) return [...own, { fact: 'it is in no hash table: no packet finds it', at }]
   const fact =
     'it is hashed by (skc_rcv_saddr, skc_num, skc_daddr, skc_dport) = (own address, own port, peer address, peer port): an arriving packet is looked up with its destination as the first pair and its source as the second'
-  return [{ fact, at }]
+  return [...own, { fact, at }]
 }
 
 function headlineOf(
@@ -259,6 +262,10 @@ function birthOf(target: Target, sk: StructRef, kind: SockKindName): Stage[] {
       return birthOfRequest(sk)
     case 'connection':
       return birthOfConnection(target, sk)
+    case 'udp':
+      return birthOfUdp(sk)
+    case 'unix':
+      return birthOfUnix(sk)
     case 'timewait':
       return [
         {
