@@ -1,7 +1,8 @@
 /** `kmem -i`: how much memory is used for what. */
 
 import { PAGE_SIZE } from '../helpers/page.ts'
-import { memory_use, type MemoryUse } from '../helpers/meminfo.ts'
+import { memory_use, type Frames, type MemoryUse } from '../helpers/meminfo.ts'
+import { memory_nodes } from '../helpers/zone.ts'
 import type { Target } from '../target/target.ts'
 import type { Report } from './dump-command.ts'
 
@@ -65,8 +66,19 @@ function lineText({ name, pages, percent, of }: Line): string {
   return `${name.padStart(13)}  ${String(pages).padStart(7)}  ${sizeText(pages).padStart(11)}  ${share}\n`
 }
 
+/** Where the machine has memory, as the kernel knows it: a dump may lack parts. */
+function framesOf(target: Target): Frames[] {
+  const end = target.container.ranges.reduce((most, { endPfn }) => Math.max(most, endPfn), 0)
+  const nodes = [...memory_nodes(target)].filter(({ size }) => size > 0)
+  if (nodes.length === 0)
+    return target.container.ranges.map(({ startPfn, endPfn }) => ({ start: startPfn, end: endPfn }))
+  // a filtered ELF dump ends before memory does, but no memory lies far behind a dump's end
+  const limit = Math.max(end * 4, 2 ** 24)
+  return nodes.map(({ start_pfn: start, size }) => ({ start, end: Math.min(start + size, limit) }))
+}
+
 export function memoryReport(target: Target): Report {
-  const frames = target.container.ranges.map(({ startPfn, endPfn }) => ({ start: startPfn, end: endPfn }))
+  const frames = framesOf(target)
   const groups = linesOf(memory_use(target, frames))
   const header = '                 PAGES        TOTAL      PERCENTAGE\n'
   const rows = groups.flat().map(({ name, pages, percent }): MemoryRow => ({ name, pages, percent }))

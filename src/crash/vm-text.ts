@@ -18,8 +18,8 @@ import { taskHeader } from './task-header.ts'
 import { USER_WIDTH, vmaFile, vmaHeader, vmaJson, vmaLine, type VmaJson } from './vma-text.ts'
 
 const PAGE_SIZE = 4096
-/** Pages listed of one VMA: more can only come of damaged bounds. */
-const PAGES_MAX = 1 << 26
+/** Pages listed of one address space (8 GiB): far more can only come of damaged bounds, and all are kept. */
+const PAGES_MAX = 1 << 21
 
 /** A page of a VMA in `vm -p --json`. */
 export interface VmPageJson {
@@ -72,6 +72,7 @@ class AddressSpace {
   readonly #mm: StructRef | null
   readonly #vmas: VmJson['vmas'][number][] = []
   #failed = false
+  #pagesLeft = PAGES_MAX
 
   constructor(target: Target, context: TaskContext, options: VmOptions) {
     this.#target = target
@@ -137,7 +138,8 @@ class AddressSpace {
       this.#vmas.push(row)
       return first ? [vmaHeader(wordSize), line] : [line]
     }
-    const pages = [...vmaPages(this.#target.memoryOf(this.#mm as StructRef), vma)]
+    const pages = [...vmaPages(this.#target.memoryOf(this.#mm as StructRef), vma, this.#pagesLeft)]
+    this.#pagesLeft -= pages.length
     this.#vmas.push({ ...row, pages })
     const title = `${'VIRTUAL'.padEnd(USER_WIDTH)}  PHYSICAL`
     return [vmaHeader(wordSize), line, title, ...pages.map(pageLine)]
@@ -172,9 +174,9 @@ function refersTo({ vma, start, end, flags, file }: VmaJson, reference: string):
 }
 
 /** Every page of a VMA: where it is, or where it would come from. @throws ValidationError for bounds that are none */
-function* vmaPages(memory: UserMemory, vma: StructRef): Generator<VmPageJson> {
+function* vmaPages(memory: UserMemory, vma: StructRef, most: number): Generator<VmPageJson> {
   const { start, end } = vma_range(vma)
-  if (!(end >= start && (end - start) / PAGE_SIZE <= PAGES_MAX))
+  if (!(end >= start && (end - start) / PAGE_SIZE <= most))
     throw new ValidationError(vma.$addr, 'a VMA of a sane size', `${hex(addr(start))}-${hex(addr(end))}`)
   const file = vmaFile(vma)
   const first = vma.$int('vm_pgoff') * BigInt(PAGE_SIZE)
