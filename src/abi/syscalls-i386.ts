@@ -47,6 +47,24 @@ export function i386Table(release: string): readonly (string | undefined)[] {
   return table
 }
 
+/** Calls that got a number of their own on i386 long after they could be made through socketcall and ipc. */
+const OLDER_THAN_NUMBER = [
+  [359, 373],
+  [393, 402],
+] as const
+
+/** Handlers of calls that came after a kernel: symbols it has not. @param release `uname -r` */
+export function i386LaterCalls(release: string): ReadonlySet<string> {
+  const table = i386Table(release)
+  const had = new Set(table)
+  const later = ia32Calls.flatMap((call, nr) => {
+    if (call === undefined || nr < table.length) return []
+    if (OLDER_THAN_NUMBER.some(([first, last]) => nr >= first && nr <= last)) return []
+    return [i386Handler(call.native)]
+  })
+  return new Set(later.filter((name) => !had.has(name)))
+}
+
 /**
  * What a kernel before 4.17 calls the handler of a 6.1 one: without the marks that tell 32-bit times and offsets from
  * 64-bit ones.

@@ -94,10 +94,11 @@ function registers32(r: Registers): string {
   const short = (n: bigint): string => hex(n & 0xffffn).padStart(4, '0')
   const user = user_mode(r)
   const base = user ? '' : ` EBP: ${full(r.rbp)}`
-  const stack = user ? `    SS:  ${short(r.ss)}      ESP: ${full(r.rsp)}  EBP: ${full(r.rbp)}\n` : ''
+  const gs = r.gs === undefined ? '' : `  GS:  ${short(r.gs)}`
+  const stack = user ? `    SS:  ${short(r.ss)}      ESP: ${full(r.rsp)}  EBP: ${full(r.rbp)}${gs}\n` : ''
   return (
     `    EAX: ${full(r.rax)}  EBX: ${full(r.rbx)}  ECX: ${full(r.rcx)}  EDX: ${full(r.rdx)} ${base}\n` +
-    `    ESI: ${full(r.rsi)}  EDI: ${full(r.rdi)}\n${stack}` +
+    `    DS:  ${short(r.ds ?? 0n)}      ESI: ${full(r.rsi)}  ES:  ${short(r.es ?? 0n)}      EDI: ${full(r.rdi)}${user ? '' : gs}\n${stack}` +
     `    CS:  ${short(r.cs)}      EIP: ${full(r.rip)}  ERR: ${full(r.orig_rax ?? 0n)}  EFLAGS: ${full(r.rflags)}\n`
   )
 }

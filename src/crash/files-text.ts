@@ -3,7 +3,7 @@
 import { FaultError } from '../base/errors.ts'
 import { file_row, for_each_file, task_dir, task_fdtable, type FileRow } from '../helpers/fs.ts'
 import type { TaskContext } from '../helpers/tasks.ts'
-import { addressWidth, centerHex } from '../render/columns.ts'
+import { addressWidth, centerHex, columnGap } from '../render/columns.ts'
 import { center } from '../render/pad.ts'
 import type { Target } from '../target/target.ts'
 import { faultMark, isDamage } from './fault-mark.ts'
@@ -154,24 +154,26 @@ function directory(read: () => string): string {
 export function filesHeader(target: Target, cache: boolean): string {
   const width = addressWidth(target.wordSize)
   const column = (name: string): string => center(name, width)
-  return cache
-    ? ` FD ${column('INODE')} ${column('I_MAPPING')} NRPAGES TYPE PATH`
-    : ` FD ${column('FILE')} ${column('DENTRY')} ${column('INODE')} TYPE PATH`
+  const columns = cache
+    ? [column('INODE'), column('I_MAPPING'), 'NRPAGES']
+    : [column('FILE'), column('DENTRY'), column('INODE')]
+  return [' FD', ...columns, 'TYPE', 'PATH'].join(columnGap(target.wordSize))
 }
 
 function fileLine(target: Target, row: FileRow, cache: boolean): string {
   const width = addressWidth(target.wordSize)
   const address = (value: bigint): string => (value === 0n ? center('?', width) : centerHex(value, width))
   const path = row.unreadable instanceof FaultError ? faultMark(row.unreadable) : row.path
-  const end = `${row.type.padEnd(4)} ${path}`
+  const line = (...columns: string[]): string =>
+    [fd, ...columns, row.type.padEnd(4), path].join(columnGap(target.wordSize))
   const fd = String(row.fd).padStart(3)
   if (!cache) {
     const dentry = row.dentry === 0n ? center('0'.repeat(width), width) : centerHex(row.dentry, width)
-    return `${fd} ${centerHex(row.file, width)} ${dentry} ${address(row.inode)} ${end}`
+    return line(centerHex(row.file, width), dentry, address(row.inode))
   }
   const pages = row.mapping === undefined ? '?' : String(row.mapping.nrpages)
   const mapping = address(row.mapping?.i_mapping ?? 0n)
-  return `${fd} ${address(row.inode)} ${mapping} ${pages.padStart(7)} ${end}`
+  return line(address(row.inode), mapping, pages.padStart(7))
 }
 
 function fileJson({ fd, file, dentry, inode, type, path, mapping, unreadable }: FileRow): FileJson {

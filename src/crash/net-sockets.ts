@@ -20,7 +20,7 @@ import {
 } from '../helpers/sock.ts'
 import type { TaskContext } from '../helpers/tasks.ts'
 import { valueText, type PrintOptions } from '../render/c-value.ts'
-import { addressWidth } from '../render/columns.ts'
+import { addressWidth, columnGap } from '../render/columns.ts'
 import { center } from '../render/pad.ts'
 import type { Target } from '../target/target.ts'
 import type { TaskAnswer } from './each-task.ts'
@@ -176,7 +176,7 @@ function linesText(target: Target, rows: readonly SocketRow[]): string {
   const width = addressWidth(target.wordSize)
   const lines = rows.map(({ json, info }) => {
     const [socket, sock] = [json.socket, json.sock].map((at) => hex(at).padStart(width))
-    return `${String(json.fd).padStart(2)} ${socket} ${sock} ${info}\n`
+    return `${[String(json.fd).padStart(2), socket, sock, info].join(columnGap(target.wordSize))}\n`
   })
   return (target.wordSize === 8 ? HEADER_64 : HEADER_32) + lines.join('')
 }

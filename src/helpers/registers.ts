@@ -30,10 +30,17 @@ export interface Registers {
   readonly orig_rax: bigint | undefined
   readonly cs: bigint
   readonly ss: bigint
+  /** of i386 only */
+  readonly ds?: bigint
+  readonly es?: bigint
+  readonly gs?: bigint
 }
 
+type Segment = 'ds' | 'es' | 'gs'
+const SEGMENTS: readonly Segment[] = ['ds', 'es', 'gs']
+
 /** Of `struct pt_regs`, by our names. */
-const MEMBERS: Readonly<Record<keyof Registers, string>> = {
+const MEMBERS: Readonly<Record<Exclude<keyof Registers, Segment>, string>> = {
   rip: 'ip',
   rsp: 'sp',
   rflags: 'flags',
@@ -63,7 +70,8 @@ export function read_pt_regs(kernel: Kernel, at: Va, stack?: Stack): Registers {
   const size = types.sizeof('pt_regs')
   const inside = stack !== undefined && at >= stack.base && at + size <= stack.top
   const word = (offset: number): bigint => (inside ? stack.word(at + offset) : mem.word(at + offset))
-  const members = Object.entries(MEMBERS) as [keyof Registers, string][]
+  const segments = SEGMENTS.filter((name) => types.has('pt_regs', name)).map((name) => [name, name])
+  const members = [...Object.entries(MEMBERS), ...segments] as [keyof Registers, string][]
   const values = members.map(([ours, theirs]) => {
     if (!types.has('pt_regs', theirs)) return [ours, 0n]
     const place = types.place('pt_regs', theirs)

@@ -12,13 +12,13 @@ import { writeCdump } from '../../src/vmcore/cdump/write.ts'
 export function liveTarget(k: Kernel): Target {
   const folder = mkdtempSync(join(tmpdir(), 'coredrill-live-'))
   const path = join(folder, 'live.cdump')
-  const note = k.mem.read(k.mem.pointer(toVa(k.sym('vmcoreinfo_data'))), 4096)
+  const note = k.mem.read(k.mem.pointer(toVa(k.sym('vmcoreinfo_data'), k.mem.wordSize)), 4096)
   const { pages } = k.mem.takeDelta()
   writeCdump(path, {
     header: {
       profile: k.profile.name,
       release: k.profile.release,
-      machine: 'x86_64',
+      machine: k.profile.wordSize === 8 ? 'x86_64' : 'i386',
       wordSize: k.profile.wordSize,
       memorySize: k.mem.sizeBytes,
       createdBy: 'test',

@@ -4,7 +4,7 @@
  */
 
 import { toVa, type Va } from '../../../../base/addr.ts'
-import { i386Handler, NUMA_CALLS } from '../../../../abi/syscalls-i386.ts'
+import { i386Handler, i386LaterCalls, NUMA_CALLS } from '../../../../abi/syscalls-i386.ts'
 import type { LayoutSymbol } from '../../../../layouts/layout.ts'
 import type { Profile } from '../../../profile.ts'
 import type { Kernel } from '../../../kernel.ts'
@@ -24,7 +24,8 @@ export const textSizes = perKernel(() => new Map<Va, number>())
 export function symbolsOf(symbols: readonly LayoutSymbol[], profile: Profile): readonly LayoutSymbol[] {
   let made = resizedSymbols.get(profile)
   if (made === undefined) {
-    const named = profile.syscallDispatch === 'socketcall' ? asmlinkageNames(symbols) : symbols
+    const named =
+      profile.syscallDispatch === 'socketcall' ? asmlinkageNames(symbols, profile.release) : symbols
     made = resize(withBtfMarks(named), profile)
     resizedSymbols.set(profile, made)
   }
@@ -143,7 +144,8 @@ const ENTRIES: Readonly<Record<string, string>> = {
  * The names of system calls before 4.17: `sys_NAME` is the handler itself, and of two that differ in the width of
  * times or offsets it is the one that 32-bit programs call.
  */
-function asmlinkageNames(symbols: readonly LayoutSymbol[]): LayoutSymbol[] {
+function asmlinkageNames(symbols: readonly LayoutSymbol[], release: string): LayoutSymbol[] {
+  const later = i386LaterCalls(release)
   const prefix = '__ia32_sys_'
   const named = symbols
     .filter(({ name }) => name.startsWith(prefix))
@@ -168,8 +170,9 @@ function asmlinkageNames(symbols: readonly LayoutSymbol[]): LayoutSymbol[] {
     const name = i386Handler(call)
     const isGone =
       (name === `sys_${call}` && replaced.has(name)) ||
+      later.has(name) ||
       names.has(name) ||
-      aliases.some((a) => a.name === name)
+      aliases.some((alias) => alias.name === name)
     return isGone ? [] : [{ ...symbol, name }]
   })
   const at = own.findIndex(({ address }) => address > none)

@@ -1,0 +1,139 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { toVa } from '../../../src/base/addr.ts'
+import { openTargetSync, type Target } from '../../../src/target/target.ts'
+import { bootedMachine } from '../../support/machine.ts'
+import { findProfile } from '../../../src/linux/profile.ts'
+import { elfImage, vmcoreinfoNote } from '../../support/dump-images.ts'
+import { crash, programRow, recordedText, segmentsOf, socketAt } from '../../support/recorded.ts'
+
+const story = (profile: string): string => `
+profile: ${profile}
+memory: 512M
+processes:
+  - { name: shell, pid: 500, argv: [-bash], cwd: /root, tty: /dev/pts/0, cpu: 0 }
+  - { name: shell2, pid: 501, argv: [-bash], cwd: /root, tty: /dev/pts/1, cpu: 1 }
+modules:
+  - { name: recvmsg_block, params: { deny: 192.168.56.101 } }
+steps:
+  - run: { name: server, pid: 510, parent: shell, argv: [ncat, -l, 127.0.0.1, '31337'], cpu: 0 }
+  - run: { name: client, pid: 520, parent: shell2, argv: [ncat, 127.0.0.1, '31337'], cpu: 1 }
+  - snapshot: connected
+  - type: { process: client, data: "hello over loopback\\n" }
+  - close_stdin: client
+  - snapshot: closed
+`
+
+describe.each(['linux-3.13-i386', 'linux-2.6.24-i386'])('a connection over lo on %s', (profile) => {
+  const at = (snapshot: string): Target => recordedText(story(profile), snapshot)
+
+  test('the handshake, the data and the close go over the wire, and both programs end well', () => {
+    const target = at('closed')
+    expect(
+      segmentsOf(target)
+        .slice(0, 4)
+        .map((line) => line.replace(/^\d+ > \d+ /, '')),
+    ).toEqual(['SYN', 'SYN|ACK', 'ACK', 'PSH|ACK 20'])
+    expect(programRow(target, 'server').stdout).toContain('hello over loopback')
+  })
+
+  test('both ends are ESTABLISHED, each the mirror of the other', () => {
+    const [server, client] = [socketAt(at('connected'), 510, 4), socketAt(at('connected'), 520, 3)]
+    for (const { sk } of [server, client]) expect(sk.$int('__sk_common.skc_state')).toBe(1n)
+    expect(server.sk.$int('__sk_common.skc_num')).toBe(31337n)
+    expect(client.sk.$int('__sk_common.skc_dport')).toBe(0x697an)
+    expect(server.sk.$va).toBeGreaterThan(0xc000_0000)
+  })
+
+  test('sys says i686', async () => {
+    expect(await crash(at('connected'), 'sys')).toMatch(/^ {5}MACHINE: i686 {2}\(/m)
+  })
+
+  test('ps, files and net have addresses of eight digits', async () => {
+    expect(await crash(at('connected'), 'ps ncat')).toMatch(/^ +510 +500 +0 {2}[c-f][0-9a-f]{7} {2}IN /m)
+    const files = await crash(at('connected'), 'files 510')
+    expect(files).toMatch(/^ {2}4 {2}[0-9a-f]{8} {2}[0-9a-f]{8} {2}[0-9a-f]{8} {2}SOCK {2}TCP/m)
+    const net = await crash(at('connected'), 'net -s 510')
+    expect(net).toMatch(
+      /^ 4 {2}[0-9a-f]{8} {2}[0-9a-f]{8} {2}INET:STREAM +127\.0\.0\.1-31337 +127\.0\.0\.1-\d+ *$/m,
+    )
+  })
+
+  test('bt unwinds from __schedule to the way in, with the program’s registers', async () => {
+    const text = await crash(at('connected'), 'bt 510')
+    const names = [...text.matchAll(/^ ?#\d+ \[[0-9a-f]{8}\] (\w+) at [0-9a-f]{8}$/gm)].map(
+      ([, name]) => name,
+    )
+    expect(names[0]).toBe('__schedule')
+    expect(names.at(-2)).toMatch(/^sys_p?select6?$|^sys_pselect6$/)
+    expect(names.at(-1)).toBe('system_call')
+    expect(text).toMatch(/^ {4}CS: {2}0073 {6}EIP: 08[0-9a-f]{6} /m)
+  })
+
+  test('struct -o, sym, rd and list read four-byte pointers', async () => {
+    const target = at('connected')
+    expect(await crash(target, 'struct -o list_head')).toContain('  [4] struct list_head *prev;')
+    const table = target.sym('sys_call_table').toString(16)
+    expect(await crash(target, 'sym sys_call_table')).toContain(`${table} (`)
+    const entry = target.sym('sys_socketcall').toString(16)
+    expect(await crash(target, `rd ${(target.sym('sys_call_table') + 408n).toString(16)}`)).toContain(
+      `:  ${entry} `,
+    )
+    const tasks = await crash(target, 'list task_struct.tasks -s task_struct.pid -h init_task')
+    expect(tasks).toMatch(/^[c-f][0-9a-f]{7}\n {2}pid = 510,$/m)
+  })
+
+  test('vtop of kernel and user addresses', async () => {
+    const target = at('connected')
+    expect(await crash(target, 'vtop c1000000')).toMatch(/^c1000000 {2}1000000 *$/m)
+    const user = await crash(target, 'vtop -c 510 8048000')
+    expect(user).toContain('VIRTUAL')
+  })
+
+  test('mod, log and sym know a module', async () => {
+    const target = at('connected')
+    expect(await crash(target, 'mod')).toMatch(/^[e-f][0-9a-f]{7} {2}recvmsg_block +[e-f][0-9a-f]{7} /m)
+    const hook = target.symbols.find('block_socket_recvmsg') ?? target.symbols.find('cleanup_module')
+    expect(hook?.va).toBeGreaterThan(0xe080_0000)
+    expect(await crash(target, 'log')).toContain('Linux version ')
+  })
+
+  test('explain leads from the descriptor to the sock', async () => {
+    const text = await crash(at('connected'), 'explain --task 510')
+    expect(text).toContain('state ESTABLISHED')
+    expect(text).toContain('tcp_v4_syn_recv_sock (net/ipv4/tcp_ipv4.c) stored the peer')
+  })
+})
+
+describe.each([
+  ['linux-3.13-i386', 4],
+  ['linux-3.13-i386', 8],
+  ['linux-2.6.24-i386', 4],
+] as const)('an ELF vmcore of %s, class of %i-byte words', (name, wordSize) => {
+  const profile = findProfile(name)
+  if (profile === undefined) throw new Error('no such profile')
+  const k = bootedMachine({ profile })
+  const folder = mkdtempSync(join(tmpdir(), 'coredrill-i386-'))
+  afterAll(() => {
+    rmSync(folder, { recursive: true })
+  })
+  const text = Buffer.from(k.mem.read(k.mem.pointer(toVa(k.sym('vmcoreinfo_data'), 4)), 4096)).toString(
+    'latin1',
+  )
+  const bytes = Buffer.concat(
+    Array.from({ length: k.mem.sizeBytes / 4096 }, (_, pfn) => k.mem.page(pfn) as Uint8Array),
+  )
+  const path = join(folder, 'vmcore')
+  const notes = vmcoreinfoNote(text.replace(/\0.*$/s, ''))
+  writeFileSync(path, elfImage([{ paddr: 0, bytes }], { wordSize, machine: 3, notes }))
+
+  test('it opens, and has the tasks of the machine', async () => {
+    const target = openTargetSync(path)
+    expect(target.wordSize).toBe(4)
+    expect(target.space.mode).toBe(profile.pae ? 'i386-pae' : 'i386')
+    expect(await crash(target, 'ps 1')).toMatch(/^ +1 +0 +0 {2}[c-f][0-9a-f]{7} /m)
+    target.close()
+  })
+})
