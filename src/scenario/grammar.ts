@@ -217,6 +217,13 @@ export type Expectation =
   | z.output<typeof packetExpectation>
   | z.output<typeof connectionExpectation>
 
+/** A command whose answer the golden record keeps. */
+const goldenSchema = z.strictObject({
+  at: name.optional().describe('the snapshot; the last one when left out'),
+  command: z.string().min(1).max(2000).describe('a line for the crash prompt'),
+})
+export type GoldenCommand = z.output<typeof goldenSchema>
+
 /** Keys a step may have beside its own. */
 export const stepFields = {
   at: duration.optional().describe('time since boot at which it happens; at once when left out'),
@@ -262,6 +269,7 @@ export const listSections = {
   processes: processSchema,
   modules: moduleSchema,
   probes: probeSchema,
+  golden: goldenSchema,
 } as const
 
 export { fileSchema }

@@ -14,6 +14,7 @@ import {
   type Expectation,
   type ExpectationKind,
   type FileSpec,
+  type GoldenCommand,
   type HostSpec,
   type ModuleSpec,
   type PinSpec,
@@ -70,6 +71,8 @@ export interface Scenario {
   readonly processes: readonly ProcessSpec[]
   readonly modules: readonly ModuleSpec[]
   readonly probes: readonly ProbeSpec[]
+  /** Commands whose answers its golden record keeps. */
+  readonly golden: readonly GoldenCommand[]
   readonly steps: readonly ScenarioStep[]
   readonly expect: readonly {
     readonly kind: ExpectationKind
@@ -148,7 +151,11 @@ class Reader {
     checkPins(allPins({ ...parts, steps }), parts.memoryBytes, linearMap, (path, code, message) =>
       this.complain(path, code, message),
     )
-    return { ...parts, steps, expect: this.expect(parts.cpus) }
+    const golden = this.list('golden')
+    golden.forEach(({ at }, i) => {
+      if (at !== undefined) this.names.use('snapshot', at, ['golden', i, 'at'])
+    })
+    return { ...parts, golden, steps, expect: this.expect(parts.cpus) }
   }
 
   private unknownKeys(): void {

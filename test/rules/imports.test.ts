@@ -29,12 +29,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   scenario: [...READERS, ...SIMULATOR],
   explain: READERS,
   crash: [...READERS, 'explain'],
+  // scenarios as tests: records with the one side, looks with the other
+  regress: [...READERS, ...SIMULATOR, 'scenario', 'explain', 'crash'],
   tui: [...READERS, 'explain', 'crash'],
 }
 
 /** Folders that read dumps: they must not even load the simulator. */
 const INSPECTOR = ['btf', 'symbols', 'vmcore', 'render', 'target', 'helpers', 'explain', 'crash', 'tui']
-const SIMULATOR_FOLDERS = ['linux', 'userland', 'modules', 'scenario', 'layouts']
+const SIMULATOR_FOLDERS = ['linux', 'userland', 'modules', 'scenario', 'layouts', 'regress']
 /** The only commands that reach the simulator. */
 const RECORDING_COMMANDS = ['record', 'test', 'demo', 'new', 'validate']
 
