@@ -40,7 +40,7 @@ function* pairOf(
   return err
 }
 
-const __sys_socketpair = kfunc(
+export const __sys_socketpair = kfunc(
   FILE,
   function* __sys_socketpair(k: Kernel, family: number, type: number, protocol: number, to: UserPtr): Call {
     const flags = type & ~SOCK_TYPE_MASK

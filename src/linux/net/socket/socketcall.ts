@@ -24,6 +24,7 @@ import {
   __sys_shutdown,
 } from './calls.ts'
 import { __sys_socket } from './create.ts'
+import { __sys_socketpair } from './pair.ts'
 import { __sys_recvfrom, __sys_recvmsg, __sys_sendmsg, __sys_sendto } from './transfer.ts'
 
 type Call = Generator<unknown, number>
@@ -67,6 +68,8 @@ function* make(k: Kernel, nr: number, a: readonly bigint[]): Call {
       return yield* __sys_getsockname(k, int(0), ptr(1), ptr(2))
     case call.SYS_GETPEERNAME:
       return yield* __sys_getpeername(k, int(0), ptr(1), ptr(2))
+    case call.SYS_SOCKETPAIR:
+      return yield* __sys_socketpair(k, int(0), int(1), int(2), ptr(3))
     case call.SYS_SEND:
       return yield* __sys_sendto(k, int(0), ptr(1), size(2), int(3), 0, 0)
     case call.SYS_SENDTO:

@@ -80,7 +80,10 @@ export const __sys_recvfrom = kfunc(
   LOCALS,
 )
 
-/** The program's `struct user_msghdr` into the kernel's. @returns 0 or a negative errno */
+/**
+ * The program's `struct user_msghdr` into the kernel's: its buffers, and room for an address, filled when sending.
+ * @returns 0 or a negative errno
+ */
 function importMessage(k: Kernel, user: UserPtr, msg: msghdr, direction: number): number {
   const raw = k.local('user_msghdr')
   if (copy_from_user(k, raw.$va, user, raw.$size) !== 0) return -EFAULT
@@ -91,7 +94,24 @@ function importMessage(k: Kernel, user: UserPtr, msg: msghdr, direction: number)
   let total = 0
   for (let i = 0; i < count; i++) total += Number(vectors.$index(i).iov_len)
   iov_iter_init(k, msg.msg_iter, direction, vectors, count, total)
-  return 0
+  if (raw.msg_name === 0n) return 0
+  const address = k.local(STORAGE)
+  msg.msg_name = address.$addr
+  if (direction === ITER_DEST) return 0
+  msg.msg_namelen = raw.msg_namelen
+  return move_addr_to_kernel(k, raw.msg_name, raw.msg_namelen, address.$va)
+}
+
+/** What the program learns of a message: where it came from, and what became of it. @returns 0 or -EFAULT */
+function exportMessage(k: Kernel, user: UserPtr, msg: msghdr): number {
+  const raw = k.ref('user_msghdr', toVa(BigInt(user), k.mem.wordSize))
+  if (msg.msg_name !== 0n) {
+    const name = k.mem.word(raw.$vaOf('msg_name'))
+    const from = toVa(msg.msg_name, k.mem.wordSize)
+    const error = move_addr_to_user(k, from, msg.msg_namelen, name, raw.$vaOf('msg_namelen'))
+    if (error !== 0) return error
+  }
+  return copy_to_user(k, raw.$vaOf('msg_flags'), k.mem.read(msg.$vaOf('msg_flags'), 4), 4) === 0 ? 0 : -EFAULT
 }
 
 export const __sys_sendmsg = kfunc(
@@ -105,7 +125,7 @@ export const __sys_sendmsg = kfunc(
       return yield* sock_sendmsg(k, sock, msg)
     })
   },
-  { locals: 104 + 56 },
+  { locals: 104 + 56 + 128 },
 )
 
 const ____sys_recvmsg = kfunc(
@@ -115,12 +135,10 @@ const ____sys_recvmsg = kfunc(
     const error = importMessage(k, user, msg, ITER_DEST)
     if (error !== 0) return error
     const got = yield* sock_recvmsg(k, sock, msg, withMode(sock, flags))
-    const at =
-      toVa(typeof user === 'bigint' ? user : BigInt(user)) + k.types.offsetof('user_msghdr', 'msg_flags')
-    if (got >= 0) copy_to_user(k, at, k.mem.read(msg.$vaOf('msg_flags'), 4), 4)
-    return got
+    const told = got < 0 ? 0 : exportMessage(k, user, msg)
+    return told < 0 ? told : got
   },
-  { locals: 104 + 56 },
+  { locals: 104 + 56 + 128 },
 )
 
 export const __sys_recvmsg = kfunc(

@@ -50,7 +50,8 @@ const FILE = 'net/unix/af_unix.c'
 const GFP_KERNEL_ACCOUNT = 0x400cc0
 const TASK_INTERRUPTIBLE = 1
 
-const nr_socks = (k: Kernel) => k.ref('atomic64_t', toVa(k.sym('unix_nr_socks'), k.mem.wordSize))
+const nr_socks = (k: Kernel) =>
+  k.ref(k.mem.wordSize === 8 ? 'atomic64_t' : 'atomic_t', toVa(k.sym('unix_nr_socks'), k.mem.wordSize))
 
 /** Bound to a full peer, one is told when that has room. @see net/unix/af_unix.c:unix_dgram_peer_wake_relay */
 export const unix_dgram_peer_wake_relay = kfunc(FILE, function unix_dgram_peer_wake_relay(): number {
@@ -67,12 +68,26 @@ export const unix_write_space = kfunc(FILE, function unix_write_space(k, sk: soc
   __wake_up_sync_key(k, wq.wait, TASK_INTERRUPTIBLE, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)
 })
 
-/** A message is gone: with it its sender's credentials, and the room it took. @see net/unix/af_unix.c:unix_wfree */
-export const unix_wfree = kfunc(FILE, function unix_wfree(k, skb: sk_buff): void {
+/** A message is gone: with it its sender's credentials, and the room it took. */
+function forget(k: Kernel, skb: sk_buff): void {
   const { pid } = k.ref('unix_skb_parms', skb.$vaOf('cb'))
   if (pid !== null) put_pid(k, pid)
   sock_wfree(k, skb)
+}
+
+/** @see net/unix/af_unix.c:unix_wfree */
+const unix_wfree = kfunc(FILE, function unix_wfree(k, skb: sk_buff): void {
+  forget(k, skb)
 })
+
+/** What unix_wfree was called before. @see net/unix/scm.c:unix_destruct_scm */
+const unix_destruct_scm = kfunc('net/unix/scm.c', function unix_destruct_scm(k, skb: sk_buff): void {
+  forget(k, skb)
+})
+
+/** `skb->destructor` of a message. */
+export const unixDestructor = (k: Kernel): bigint =>
+  k.textIfAny(unix_wfree.kfunc) ?? k.text(unix_destruct_scm)
 
 /** @see net/unix/af_unix.c:unix_sock_destructor */
 export const unix_sock_destructor = kfunc(FILE, function unix_sock_destructor(k, sk: sock): void {

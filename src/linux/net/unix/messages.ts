@@ -44,7 +44,7 @@ import {
 import { sk_data_ready, sock_put } from '../core/sock.ts'
 import { sock_alloc_send_pskb } from '../ipv4/ip_output/append.ts'
 import { unix_may_send, unix_recvq_full, unix_wait_for_peer } from './connect.ts'
-import { unix_wfree } from './create.ts'
+import { unixDestructor } from './create.ts'
 import { copyName, unix_find_other, unix_sk, unix_validate_addr } from './names.ts'
 
 const FILE = 'net/unix/af_unix.c'
@@ -90,7 +90,7 @@ function* fill(
   const cb = unixcb(k, skb)
   cb.uid.val = INVALID_ID
   cb.gid.val = INVALID_ID
-  skb.destructor = k.text(unix_wfree)
+  skb.destructor = unixDestructor(k)
   if (copy_from_iter_full(k, skb_put(k, skb, size), size, msg.msg_iter)) return skb
   kfree_skb(k, skb)
   return -E.EFAULT

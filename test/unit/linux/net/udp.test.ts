@@ -166,3 +166,21 @@ test('close: both tables forget the sock, its memory is charged to nobody', () =
   })
   expect(log).toEqual([0, -EMSGSIZE])
 })
+
+test('sendmsg and recvmsg: an address and two buffers each', () => {
+  const k = tcpMachine()
+  const log: unknown[] = []
+  paused(k, function* (p) {
+    const [from, to] = [yield* bound(p, 60000), yield* bound(p, 7701)]
+    const [a, b] = [p.data(Buffer.from('two ')), p.data(Buffer.from('parts'))]
+    const name = p.data(sockaddrIn('127.0.0.1', 7701))
+    const header = (msgName: number, ...vector: number[]): number =>
+      p.words([msgName, 16, p.words(vector), vector.length / 2, 0, 0, 0])
+    log.push(yield* p.syscall('sendmsg', from, header(name, a, 4, b, 5), 0))
+    const [x, y, sender] = [p.alloc(16), p.alloc(16), p.alloc(16)]
+    log.push(yield* p.syscall('recvmsg', to, header(sender, x, 3, y, 16), 0))
+    log.push(Buffer.from(p.readUser(x, 3)).toString(), Buffer.from(p.readUser(y, 6)).toString())
+    log.push(ntohs(p.readInt(sender + 2, 2)))
+  })
+  expect(log).toEqual([9, 9, 'two', ' parts', 60000])
+})

@@ -63,6 +63,8 @@ function udp_set_dev_scratch(k: Kernel, skb: sk_buff): void {
   const at = skb.$vaOf('dev_scratch')
   const state = skb._skb_refdst === 0n ? UDP_SKB_IS_STATELESS : 0
   k.mem.setU32(at, (skb.truesize | state) >>> 0)
+  // a word of 32 bits has no room for more
+  if (k.mem.wordSize === 4) return
   // len, is_linear, csum_unnecessary
   k.mem.setU16(at + 4, skb.len)
   k.mem.setU8(at + 6, 1)
@@ -72,7 +74,8 @@ function udp_set_dev_scratch(k: Kernel, skb: sk_buff): void {
 /** Sizes {@link udp_set_dev_scratch} left. */
 export const udp_skb_truesize = (k: Kernel, skb: sk_buff): number =>
   k.mem.u32(skb.$vaOf('dev_scratch')) & ~UDP_SKB_IS_STATELESS
-export const udp_skb_len = (k: Kernel, skb: sk_buff): number => k.mem.u16(skb.$vaOf('dev_scratch') + 4)
+export const udp_skb_len = (k: Kernel, skb: sk_buff): number =>
+  k.mem.wordSize === 4 ? skb.len : k.mem.u16(skb.$vaOf('dev_scratch') + 4)
 
 /**
  * Charge a datagram to its sock and queue it; the reader is told.
