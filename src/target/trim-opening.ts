@@ -10,10 +10,10 @@ import { for_each_module, module_regions } from '../helpers/module.ts'
 import { per_cpu, per_cpu_offset, possible_cpus } from '../helpers/percpu.ts'
 import { for_each_pid } from '../helpers/pid.ts'
 import { for_each_cache } from '../helpers/slab.ts'
+import { memory_blocks } from '../helpers/sparse.ts'
 import { exception_stacks, irq_stacks, task_stack, thread_size } from '../helpers/stack.ts'
 import { memory_nodes } from '../helpers/task-memory.ts'
 import { task_table } from '../helpers/tasks.ts'
-import { list_for_each } from '../structures/list.ts'
 import type { Target } from './target.ts'
 
 const PAGE = 4096
@@ -21,6 +21,8 @@ const PAGE = 4096
 const NAMES_MAX = 64 << 20
 /** A larger ring of the log is damage. */
 const LOG_MAX = 1 << 28
+/** Roots of `mem_section` with 52 bits of physical memory. */
+const ROOTS_MAX = 1 << 18
 /** How much crash reads where it wants a string. */
 const STRING = 1500
 /** A variable's extent when its symbol is the last. */
@@ -43,7 +45,7 @@ export function readAsOpening(target: Target): void {
   // asked once, they read their pages
   target.types.has('task_struct')
   target.space.directMap(0)
-  for (const cpu of target.possibleCpus()) attempt(() => void per_cpu_offset(target, cpu))
+  for (const cpu of target.possibleCpus()) attempt(() => per_cpu_offset(target, cpu))
 }
 
 /** Variables of the kernel that crash 8 reads before its prompt, with the reason it gives. */
@@ -136,13 +138,14 @@ export function readAsCrash(target: Target): void {
 /** The sections of memory (SPARSEMEM), the nodes and their zones. */
 function touchMemoryMap(target: Target): void {
   const { mem, types, wordSize } = target
-  const roots = target.symbols.findKernel('mem_section')
-  const first = roots === undefined ? 0 : mem.pointer(roots.va)
+  const table = target.symbols.findKernel('mem_section')
+  const first = table === undefined ? 0 : mem.pointer(table.va)
   if (first !== 0) {
-    // 4096 roots of a page each, with 46 bits of physical memory and sections of 128 MiB
-    touch(target, first, 4096 * wordSize)
-    for (let i = 0; i < 4096; i++) {
-      const section = mem.pointer(first + i * wordSize)
+    // the whole table, and a page of sections for each of its entries
+    const roots = Math.min(target.vmcoreinfo.length('mem_section') ?? 4096, ROOTS_MAX)
+    touch(target, first, roots * wordSize)
+    for (let i = 0; i < roots; i++) {
+      const section = attempt(() => mem.pointer(first + i * wordSize)) ?? 0
       if (section !== 0 && !Number.isNaN(section)) touch(target, section, PAGE)
     }
   }
@@ -153,23 +156,13 @@ function touchMemoryMap(target: Target): void {
   }
 }
 
-/** The devices of `memory_subsys`. @see drivers/base/memory.c */
+/** The devices of `memory_subsys`, with their names. @see drivers/base/memory.c */
 function touchMemoryBlocks(target: Target): void {
-  const { types, mem } = target
-  const subsystem = target.ref('bus_type', target.symVa('memory_subsys')) as StructRef
-  const member = subsystem.$has('p') ? 'p' : undefined
-  const private_ = member === undefined ? null : subsystem.$ref(member)
-  if (private_ === null) return
-  touch(target, private_.$va, types.sizeof('subsys_private'))
-  const klist = private_.$vaOf('klist_devices.k_list')
-  const inDevice = types.offsetof('device_private', 'knode_bus.n_node')
-  for (const node of list_for_each(mem, klist, 1 << 16)) {
-    const entry = target.ref('device_private', node - inDevice) as StructRef
-    const device = entry.$ref('device')
-    if (device === null) continue
-    const block = device.$va - types.offsetof('memory_block', 'dev')
-    touch(target, block, types.sizeof('memory_block'))
-    touchString(target, device.$int('kobj.name'))
+  const size = target.types.sizeof('memory_block')
+  for (const { memory_block } of memory_blocks(target)) {
+    const block: StructRef = target.ref('memory_block', memory_block)
+    touch(target, block.$va, size)
+    touchString(target, block.$int('dev.kobj.name'))
   }
 }
 
@@ -261,12 +254,12 @@ export function touch(target: Pick<Target, 'mem'>, va: Va, size: number): void {
 }
 
 /** Damage of one structure does not keep the others from being read. */
-function attempt(step: () => void): void {
+function attempt<T>(step: () => T): T | undefined {
   try {
-    step()
+    return step()
   } catch (error) {
     if (error instanceof FaultError || error instanceof ValidationError || error instanceof LookupError)
-      return
+      return undefined
     throw error
   }
 }
