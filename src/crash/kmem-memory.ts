@@ -73,7 +73,7 @@ function framesOf(target: Target): Frames[] {
   if (nodes.length === 0)
     return target.container.ranges.map(({ startPfn, endPfn }) => ({ start: startPfn, end: endPfn }))
   // a filtered ELF dump ends before memory does, but no memory lies far behind a dump's end
-  const limit = Math.max(end * 4, 2 ** 24)
+  const limit = Math.max(end * 4, 2 ** 18)
   return nodes.map(({ start_pfn: start, size }) => ({ start, end: Math.min(start + size, limit) }))
 }
 
