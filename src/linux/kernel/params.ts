@@ -12,6 +12,7 @@ import type { Kernel } from '../kernel.ts'
 import { kfunc } from '../kfunc.ts'
 import { cString } from '../lib/vsprintf.ts'
 import { kmalloc } from '../mm/slab.ts'
+import { since } from '../version.ts'
 import { pr_err } from './printk/printk.ts'
 
 const FILE = 'kernel/params.c'
@@ -59,14 +60,18 @@ const NUMBERS: Readonly<Record<string, readonly [bits: number, signed: boolean]>
   ulong: [0, false],
 }
 
-/** Declare `param_set_TYPE` for a number. */
+/** A number, if one that may be too large. */
+const isNumber = (text: string, signed: boolean): boolean =>
+  (signed ? /^[+-]?(0x[0-9a-f]+|\d+)$/i : /^\+?(0x[0-9a-f]+|\d+)$/i).test(text)
+
+/** Declare `param_set_TYPE` for a number. Up to 3.17 one out of range was as bad as none. */
 function numberSetter(type: string, width: number, signed: boolean) {
   const name = `param_set_${type}`
   const functions = {
     [name]: (k: Kernel, value: string | null, kp: kernel_param): number => {
       const bits = width === 0 ? k.mem.wordSize * 8 : width
       const number = kstrto(value ?? '', bits, signed)
-      if (number === undefined) return /^[+-]?(0x[0-9a-f]+|\d+)$/i.test(value ?? '') ? -ERANGE : -EINVAL
+      if (number === undefined) return isNumber(value ?? '', signed) && since(k, 3, 17) ? -ERANGE : -EINVAL
       storeNumber(k, toVa(kp.arg, k.mem.wordSize), bits, number)
       return 0
     },
