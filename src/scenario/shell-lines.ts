@@ -11,11 +11,11 @@ import { S_IFREG } from '../abi/stat.ts'
 import type { task_struct } from '../btf/vmlinux.ts'
 import { newTerminal } from '../linux/drivers/tty/pty.ts'
 import { deref } from '../linux/deref.ts'
-import { nameOf } from '../linux/fs/dcache.ts'
 import { placeOf } from '../linux/fs/fs_struct.ts'
-import { ensurePath, path_lookupat } from '../linux/fs/namei.ts'
+import { d_path, ensurePath, path_lookupat } from '../linux/fs/namei.ts'
 import { readFileBytes } from '../linux/fs/pagecache.ts'
 import type { Kernel } from '../linux/kernel.ts'
+import { consoleText } from '../linux/kernel/printk/syslog.ts'
 import { find_task_by_vpid } from '../linux/kernel/pid.ts'
 import { runUntilDone, runUntilIdle } from '../linux/kernel/sched/run.ts'
 import { allThreads } from '../linux/kernel/sched/thread.ts'
@@ -74,6 +74,7 @@ export class ShellLines {
     this.names = step.names ?? {}
     const screen = this.screen(shell.terminal)
     const from = screen.length
+    const unplug = step.console === true ? this.console(screen) : () => undefined
     let status: number | undefined
     give({ text: step.line, plan: this.plan, ended: (value) => (status = value) })
     const limit = k.clock.nowNs + (step.timeout ?? TIMEOUT_NS)
@@ -82,6 +83,7 @@ export class ShellLines {
       if (status === undefined) this.run.fail(`the line has not ended: ${this.waiting(shell)}`)
     }
     runUntilIdle(k)
+    unplug()
     return { output: shown(Buffer.concat(screen.slice(from))), status }
   }
 
@@ -95,6 +97,20 @@ export class ShellLines {
       newTerminal(this.run.k, index).output = (bytes) => pieces.push(Buffer.from(bytes))
     }
     return screen
+  }
+
+  /** From now on the screen shows what the kernel prints. @returns what ends it */
+  private console(screen: Buffer[]): () => void {
+    const { k } = this.run
+    let { next } = consoleText(k, 0n)
+    return k.watch('vprintk_emit', {
+      entered: () => undefined,
+      returned: () => {
+        const printed = consoleText(k, next)
+        next = printed.next
+        if (printed.text !== '') screen.push(Buffer.from(printed.text, 'latin1'))
+      },
+    })
   }
 
   /** What a line's processes wait for, for whoever wonders why it does not end. */
@@ -164,13 +180,7 @@ function directoryOf(k: Kernel, pid: number): string {
   const task = find_task_by_vpid(k, pid)
   const fs = task?.$ref('fs') ?? null
   if (fs === null) return '/'
-  const parts: string[] = []
-  let { dentry } = placeOf(fs, 'pwd')
-  while (!deref(dentry.d_parent).$equals(dentry)) {
-    parts.unshift(nameOf(k, dentry))
-    dentry = deref(dentry.d_parent)
-  }
-  return `/${parts.join('/')}`
+  return d_path(k, placeOf(fs, 'pwd'))
 }
 
 /** What a terminal makes of bytes: it shows nothing for NUL. */

@@ -159,12 +159,15 @@ function cString(k: Kernel, at: number): string {
   return Buffer.from(bytes).toString('utf8')
 }
 
-/** A place as a path from the root. @see fs/d_path.c:d_path */
+/** A place as a path from the task's root. @see fs/d_path.c:d_path */
 export const d_path = kfunc('fs/d_path.c', function d_path(k, place: Place): string {
   const dname = place.dentry.d_op?.d_dname ?? 0n
   if (dname !== 0n) return k.indirect<(k: Kernel, dentry: dentry) => string>(dname)(k, place.dentry)
   const parts: string[] = []
+  const fs = k.current.$ref('fs')
+  const root = fs === null ? undefined : placeOf(fs, 'root')
   for (let at = place, hops = 0; hops < 256; hops++) {
+    if (at.dentry.$va === root?.dentry.$va && at.mnt.$va === root.mnt.$va) break
     const above = parentOf(k, at)
     if (above.dentry.$va === at.dentry.$va && above.mnt.$va === at.mnt.$va) break
     parts.unshift(nameOf(k, coveredBy(k, at)))

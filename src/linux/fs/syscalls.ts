@@ -9,9 +9,8 @@ import { deref } from '../deref.ts'
 import type { Kernel } from '../kernel.ts'
 import { kfunc } from '../kfunc.ts'
 import { copy_to_user, strncpy_from_user } from '../lib/usercopy.ts'
-import { nameOf } from './dcache.ts'
-import { set_fs_pwd } from './fs_struct.ts'
-import { do_unlinkat, path_lookupat } from './namei.ts'
+import { placeOf, set_fs_pwd } from './fs_struct.ts'
+import { d_path, do_unlinkat, path_lookupat } from './namei.ts'
 import { do_sys_openat2 } from './open.ts'
 
 const PATH_MAX = 4096
@@ -52,14 +51,7 @@ export const ksys_chdir = kfunc('fs/open.c', function ksys_chdir(k, path: string
 })
 
 export const __x64_sys_getcwd = kfunc('fs/d_path.c', function __x64_sys_getcwd(k, regs: pt_regs): number {
-  const fs = deref(k.current.fs)
-  const parts: string[] = []
-  let dentry = deref(fs.pwd.dentry)
-  while (!deref(dentry.d_parent).$equals(dentry)) {
-    parts.unshift(nameOf(k, dentry))
-    dentry = deref(dentry.d_parent)
-  }
-  const bytes = Buffer.from(`/${parts.join('/')}\0`)
+  const bytes = Buffer.from(`${d_path(k, placeOf(deref(k.current.$ref('fs')), 'pwd'))}\0`)
   if (BigInt(bytes.length) > syscall_arg(regs, 1)) return -ERANGE
   return copy_to_user(k, syscall_arg(regs, 0), bytes, bytes.length) === 0 ? bytes.length : -EFAULT
 })

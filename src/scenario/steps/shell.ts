@@ -15,6 +15,10 @@ const params = z.strictObject({
     .boolean()
     .optional()
     .describe('do not wait for its end: what it has shown when all is quiet is its output'),
+  console: z
+    .boolean()
+    .optional()
+    .describe('the terminal is the console, too: it shows what the kernel prints meanwhile'),
   timeout: duration
     .optional()
     .describe('virtual time after which a line that has not ended is an error; 60s'),

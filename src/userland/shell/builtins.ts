@@ -28,11 +28,18 @@ const BUILTINS: Readonly<Record<string, Builtin>> = {
     return 1
   },
   *cd(p, state, [, word], where) {
-    const target = word ?? state.variables.get('HOME') ?? '/'
+    const back = word === '-' ? state.variables.get('OLDPWD') : undefined
+    if (word === '-' && back === undefined) return yield* complain(p, `${where}cd: OLDPWD not set`)
+    const target = back ?? word ?? state.variables.get('HOME') ?? '/'
+    const from = yield* currentDirectory(p)
     const mark = p.mark()
     const result = yield* p.syscall('chdir', p.string(target))
     p.release(mark)
-    return result === 0 ? 0 : yield* complain(p, `${where}cd: ${target}: ${strerror(-result)}`)
+    if (result !== 0) return yield* complain(p, `${where}cd: ${target}: ${strerror(-result)}`)
+    state.variables.set('OLDPWD', from)
+    state.variables.set('PWD', yield* currentDirectory(p))
+    if (back !== undefined) yield* print(p, `${target}\n`)
+    return 0
   },
   *pwd(p) {
     yield* print(p, `${yield* currentDirectory(p)}\n`)

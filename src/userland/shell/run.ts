@@ -90,7 +90,7 @@ export class Shell {
     const pids =
       group.length === 1 && !only.pipeline.negated
         ? yield* this.forkAll(only.pipeline.commands, true)
-        : [yield* this.fork((shell) => shell.group(group), true)]
+        : [yield* this.fork((shell) => shell.group(group), 0)]
     yield* addJob(this.p, this.state, pids, text)
     this.state.status = 0
     return 0
@@ -126,7 +126,7 @@ export class Shell {
         }
         return yield* shell.inChild(command)
       }
-      pids.push(yield* this.fork(child, background))
+      pids.push(yield* this.fork(child, background ? (pids[0] ?? 0) : undefined))
       if (input !== undefined) yield* p.close(input)
       if (pipe !== undefined) yield* p.close(pipe[1])
       input = pipe?.[0]
@@ -134,12 +134,17 @@ export class Shell {
     return pids
   }
 
-  /** A copy of this shell that does something and ends. @returns its pid */
-  private *fork(body: (shell: Shell) => Call, _background: boolean): Call {
+  /**
+   * A copy of this shell that does something and ends.
+   * @param group of a job in the background: the process group it joins, 0 for one of its own
+   * @returns its pid
+   */
+  private *fork(body: (shell: Shell) => Call, group: number | undefined): Call {
     const state = forkState(this.state)
     const { plan } = this
-    const program: Program = (child) => {
-      return body(new Shell(child, { ...state, exit: undefined }, plan))
+    const program: Program = function* (child) {
+      if (group !== undefined && state.interactive) yield* child.syscall('setpgid', 0, group)
+      return yield* body(new Shell(child, { ...state, exit: undefined }, plan))
     }
     return yield* this.p.fork(program, plan())
   }
@@ -201,7 +206,7 @@ export class Shell {
       const pid = yield* this.fork((shell) => {
         if (command.assignments.length === 0) shell.state.trace = false
         return shell.inChild(command)
-      }, false)
+      }, undefined)
       return yield* this.foreground([pid])
     }
     const words = yield* this.prepare(command)

@@ -3,7 +3,8 @@
  * the terminal; what somebody types there waits to be read.
  *
  * @see drivers/tty/pty.c, drivers/tty/tty_io.c, fs/devpts/inode.c
- * @remarks the line discipline is a queue of bytes: no editing, no echo; ^C is sent by the scenario as a signal
+ * @remarks the line discipline is a queue of bytes: no editing, no echo; ^C is sent by the scenario as a signal; a process
+ * in the background that reads waits, where it would be stopped by SIGTTIN
  */
 
 import { toVa } from '../../../base/addr.ts'
@@ -11,7 +12,7 @@ import type { file, inode, iov_iter, kiocb, tty_struct } from '../../../btf/vmli
 import { EAGAIN, ENXIO, ERESTARTSYS } from '../../../abi/errno.ts'
 import { O_NONBLOCK } from '../../../abi/fcntl.ts'
 import { EPOLLIN, EPOLLOUT, EPOLLRDNORM, EPOLLWRNORM } from '../../../abi/poll.ts'
-import { TASK_INTERRUPTIBLE } from '../../../abi/sched.ts'
+import { PIDTYPE_PGID, PIDTYPE_SID, TASK_INTERRUPTIBLE } from '../../../abi/sched.ts'
 import { MINOR, MKDEV, S_IFCHR, UNIX98_PTY_SLAVE_MAJOR } from '../../../abi/stat.ts'
 import { deref } from '../../deref.ts'
 import { ensurePath } from '../../fs/namei.ts'
@@ -19,6 +20,7 @@ import type { Place } from '../../fs/fs_struct.ts'
 import { poll_wait, type PollTable } from '../../fs/poll_wait.ts'
 import { perKernel, type Kernel } from '../../kernel.ts'
 import { kfunc } from '../../kfunc.ts'
+import { get_pid, task_pid_type } from '../../kernel/pid.ts'
 import { __wake_up_sync_key, init_waitqueue_head } from '../../kernel/sched/wait.ts'
 import { WAIT_ENTRY_BYTES, wait_event_interruptible } from '../../kernel/sched/wait_event.ts'
 import { copy_from_iter, copy_to_iter, iov_iter_count } from '../../lib/iov_iter.ts'
@@ -107,10 +109,28 @@ const tty_open = kfunc('drivers/tty/tty_io.c', function tty_open(k, inode: inode
   k.mem.setPointer(priv + k.mem.wordSize, file.$va)
   k.mem.setPointer(file.$vaOf('private_data'), priv)
   const signal = deref(k.current.signal)
-  if (signal.leader !== 0 && signal.tty === null) signal.tty = terminal.tty
+  if (signal.leader !== 0 && signal.tty === null) __proc_set_tty(k, terminal.tty)
   terminal.tty.count = terminal.tty.count + 1
   return 0
 })
+
+/** The session's terminal from now on, with its group in the foreground. @see drivers/tty/tty_jobctrl.c:__proc_set_tty */
+function __proc_set_tty(k: Kernel, tty: tty_struct): void {
+  deref(k.current.signal).tty = tty
+  tty.$set('ctrl.pgrp', get_pid(task_pid_type(k.current, PIDTYPE_PGID)))
+  tty.$set('ctrl.session', get_pid(task_pid_type(k.current, PIDTYPE_SID)))
+}
+
+/**
+ * Is the running task in the background of its terminal?
+ * @see drivers/tty/tty_jobctrl.c:__tty_check_change
+ */
+function inBackground(k: Kernel, tty: tty_struct): boolean {
+  const own = deref(k.current.signal).tty
+  if (own === null || !own.$equals(tty)) return false
+  const foreground = k.mem.pointer(tty.$vaOf('ctrl.pgrp'))
+  return foreground !== 0 && task_pid_type(k.current, PIDTYPE_PGID).$va !== foreground
+}
 
 const tty_release = kfunc('drivers/tty/tty_io.c', function tty_release(k, _inode: inode, file: file): number {
   const { tty } = terminalOf(k, file)
@@ -137,7 +157,8 @@ const tty_read = kfunc('drivers/tty/tty_io.c', function* tty_read(k, iocb: kiocb
 const n_tty_read = kfunc(
   'drivers/tty/n_tty.c',
   function* n_tty_read(k, terminal: Terminal, file: file, to: iov_iter): Generator<unknown, number> {
-    const ready = (): boolean => terminal.head !== terminal.tail || terminal.hungUp
+    const ready = (): boolean =>
+      (terminal.head !== terminal.tail && !inBackground(k, terminal.tty)) || terminal.hungUp
     if (!ready() && (file.f_flags & O_NONBLOCK) !== 0) return -EAGAIN
     const result = yield* wait_event_interruptible(k, terminal.tty.read_wait, ready)
     if (result !== 0) return -ERESTARTSYS
@@ -178,7 +199,7 @@ const tty_poll = kfunc('drivers/tty/tty_io.c', function tty_poll(k, file: file, 
   const terminal = terminalOf(k, file)
   poll_wait(k, file, terminal.tty.read_wait, wait)
   poll_wait(k, file, terminal.tty.write_wait, wait)
-  const readable = terminal.head !== terminal.tail || terminal.hungUp
+  const readable = (terminal.head !== terminal.tail && !inBackground(k, terminal.tty)) || terminal.hungUp
   return EPOLLOUT | EPOLLWRNORM | (readable ? EPOLLIN | EPOLLRDNORM : 0)
 })
 

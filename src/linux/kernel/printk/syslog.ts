@@ -85,6 +85,19 @@ function printed({ ns, prefix, text }: Message): string {
     .join('')
 }
 
+/** What a console at the machine's level shows of the messages from a number on. @see kernel/printk/printk.c:suppress_message_printing */
+export function consoleText(k: Kernel, from: bigint): { readonly text: string; readonly next: bigint } {
+  const loglevel = k.mem.u32(toVa(k.sym('console_printk'), k.mem.wordSize))
+  let text = ''
+  let next = from
+  for (const message of messages(k)) {
+    if (message.seq < from) continue
+    next = message.seq + 1n
+    if ((message.prefix & 7) < loglevel) text += printed(message).replace(/^<\d+>/gm, '')
+  }
+  return { text, next }
+}
+
 /** Where the number of the first message after the last clearing is: `clear_seq`, a latch of two copies. */
 const clearSeq = (k: Kernel): Va => toVa(k.sym('clear_seq'), k.mem.wordSize) + (k.mem.wordSize === 8 ? 8 : 4)
 
