@@ -164,6 +164,7 @@ describe('kernel sockets', () => {
     expect(sk.sk_socket?.file).toBeNull()
     expect(shown(listen)).toContain('insmod: ERROR: could not insert module tcp_sock.ko: File exists\n')
     expect(shown(listen)).toContain('insmod: ERROR: could not insert module tcp_sock.ko: Address already in use\n')
+    expect(shown(listen)[1]).toMatch(/^tcp +0 +0 127\.0\.0\.1:60000 +0\.0\.0\.0:\* +LISTEN *$/m)
     expect(await logLines(listen, "can't bind socket")).toHaveLength(1)
     expect([...lhash2_for_each(listen.at('unloaded'))]).toEqual([])
   })
