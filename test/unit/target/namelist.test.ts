@@ -90,7 +90,10 @@ describe('a vmlinux as namelist', () => {
     ['whose types were left out', dump([BTF_PAGES])],
     ['whose symbols were left out', dump([KALLSYMS])],
     ['without both', dump([KALLSYMS, BTF_PAGES])],
-    ['whose VMCOREINFO names no tables, which are gone', dump([KALLSYMS], kernel.vmcoreinfo.replace(/^SYMBOL\(kallsyms.*\n/gm, ''))],
+    [
+      'whose VMCOREINFO names no tables, which are gone',
+      dump([KALLSYMS], kernel.vmcoreinfo.replace(/^SYMBOL\(kallsyms.*\n/gm, '')),
+    ],
   ])('opens a dump %s', async (_, path) => {
     await expect(name(path)).rejects.toThrow()
     expect(await name(path, file(vmlinux()))).toBe('swapper/0')
