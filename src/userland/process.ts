@@ -5,7 +5,7 @@
 
 import { InvariantError } from '../base/errors.ts'
 import type { task_struct } from '../btf/vmlinux.ts'
-import { isError } from '../abi/errno.ts'
+import { ENOSYS, isError } from '../abi/errno.ts'
 import { SIGCHLD } from '../abi/signal.ts'
 import { takeHandlers } from '../linux/arch/x86/entry/common.ts'
 import { faultIn } from '../linux/mm/user_pages.ts'
@@ -212,7 +212,10 @@ export class Process {
   *pipe(): Generator<unknown, readonly [number, number]> {
     const mark = this.mark()
     const fds = this.alloc(8)
-    yield* this.must('pipe2', fds, 0)
+    // as the C library does where the kernel is older than 2.6.27
+    const made = yield* this.syscall('pipe2', fds, 0)
+    if (made === -ENOSYS) yield* this.must('pipe', fds)
+    else if (isError(made)) throw new SyscallError('pipe2', -made)
     const ends = [this.readInt(fds), this.readInt(fds + 4)] as const
     this.release(mark)
     return ends
