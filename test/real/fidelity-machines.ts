@@ -73,6 +73,7 @@ export const DATAGRAM_SOCKETS: readonly {
   { what: 'UNIX listener, abstract', fd: 3, realFd: 17 },
   { what: 'UDP, two datagrams waiting', fd: 4, realFd: 24 },
   { what: 'UDP, connected', fd: 5, realFd: 25, chance: EPHEMERAL },
+  { what: 'UDP of AF_INET6, on ::', fd: 6, realFd: 26 },
 ]
 
 /** Differences of each of them. */

@@ -70,10 +70,11 @@ const chanceNames = Object.values(CHANCE).flat()
 /** bytes a second: what the window and the round trip come to */
 const RATE = 'sk_pacing_rate'
 
-/** A port the kernel chose, wherever it stands: local, and packed with the other end's. */
+/** A port the kernel chose, wherever it stands: local, packed with the other end's, and in who shares its slot. */
 export const EPHEMERAL: readonly string[] = [
   'skc_portpair (union)',
   'inet_sport',
+  'skc_bind_node.next',
   'cork.fl.u.ip4.uli.ports (union)',
 ]
 
@@ -135,6 +136,7 @@ export function socketStructs(task: StructRef, fd: number): Map<string, StructRe
 /** The struct of a protocol's socks, by the protocol's name. */
 const SOCKS: Readonly<Record<string, string>> = {
   UDP: 'udp_sock',
+  UDPv6: 'udp6_sock',
   UNIX: 'unix_sock',
   'UNIX-STREAM': 'unix_sock',
 }

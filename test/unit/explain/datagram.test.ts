@@ -19,13 +19,14 @@ test.each([
 
 test('net and files name them as they do a real process’s', async () => {
   const net = await crash(zoo, 'net -s 178')
-  expect(net.match(/(UNIX|INET):\w+/g)).toEqual([
+  expect(net.match(/(UNIX|INET6?):\w+/g)).toEqual([
     'UNIX:STREAM',
     'UNIX:STREAM',
     'UNIX:DGRAM',
     'UNIX:STREAM',
     'INET:DGRAM',
     'INET:DGRAM',
+    'INET6:DGRAM',
   ])
   const files = await crash(zoo, 'files 178')
   expect(files.match(/SOCK \S+/g)).toEqual([
@@ -35,6 +36,7 @@ test('net and files name them as they do a real process’s', async () => {
     'SOCK UNIX-STREAM',
     'SOCK UDP',
     'SOCK UDP',
+    'SOCK UDPv6',
   ])
 })
 

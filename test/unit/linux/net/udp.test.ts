@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { ECONNREFUSED, EADDRINUSE, EDESTADDRREQ, EMSGSIZE, EAGAIN } from '../../../../src/abi/errno.ts'
-import { AF_INET, MSG_DONTWAIT, MSG_TRUNC, SOCK_DGRAM } from '../../../../src/abi/socket.ts'
+import { AF_INET, AF_INET6, MSG_DONTWAIT, MSG_TRUNC, SOCK_DGRAM } from '../../../../src/abi/socket.ts'
 import { TCP_CLOSE, TCP_ESTABLISHED } from '../../../../src/abi/tcp_states.ts'
 import { ntohs } from '../../../../src/base/u32.ts'
 import type { task_struct } from '../../../../src/btf/vmlinux.ts'
@@ -183,4 +183,23 @@ test('sendmsg and recvmsg: an address and two buffers each', () => {
     log.push(ntohs(p.readInt(sender + 2, 2)))
   })
   expect(log).toEqual([9, 9, 'two', ' parts', 60000])
+})
+
+test('a socket of AF_INET6 bound to :: hears IPv4, and names the sender as a mapped address', () => {
+  const k = tcpMachine()
+  const log: unknown[] = []
+  const task = paused(k, function* (p) {
+    const fd = yield* p.must('socket', AF_INET6, SOCK_DGRAM, 0)
+    const any = Uint8Array.of(AF_INET6, 0, 7702 >> 8, 7702 & 0xff, ...new Uint8Array(24))
+    yield* p.must('bind', fd, p.data(any), 28)
+    const from = yield* bound(p, 60000)
+    log.push(yield* sendto(p, from, 'four', 7702))
+    const [buffer, address, room] = [p.alloc(16), p.alloc(28), p.data(Uint8Array.of(28, 0, 0, 0))]
+    log.push(yield* p.syscall('recvfrom', fd, buffer, 16, 0, address, room))
+    log.push([...p.readUser(address + 18, 6)], ntohs(p.readInt(address + 2, 2)))
+    log.push(yield* p.syscall('sendto', fd, buffer, 4, 0, address, 28))
+    log.push(yield* p.syscall('recvfrom', from, buffer, 16, MSG_DONTWAIT, 0, 0))
+  })
+  expect(log).toEqual([4, 4, [0xff, 0xff, 127, 0, 0, 1], 60000, 4, 4])
+  expect(sockOf(k, task, 0).sk_prot?.name.$string()).toBe('UDPv6')
 })

@@ -145,6 +145,11 @@ export const udp_v6_get_port = kfunc(
   },
 )
 
+/** @see net/ipv6/udp.c:udp_v6_rehash */
+export const udp_v6_rehash = kfunc('net/ipv6/udp.c', function udp_v6_rehash(k, sk: sock): void {
+  udp_lib_rehash(k, sk, ipv6_portaddr_hash(k, sk.sk_v6_rcv_saddr, sk.sk_num))
+})
+
 /** Out of both tables; the port is free again. @see net/ipv4/udp.c:udp_lib_unhash */
 export const udp_lib_unhash = kfunc(FILE, function udp_lib_unhash(k, sk: sock): void {
   if (!sk_hashed(k, sk)) return

@@ -9,6 +9,7 @@ import { init_net } from '../../core/net_namespace.ts'
 import { sock_register } from '../../socket/create.ts'
 import { addrconf_init } from '../addrconf.ts'
 import { register_tcpv6_prot, tcpv6_init } from '../tcp_ipv6.ts'
+import { register_udpv6, udpv6_init } from '../udp.ts'
 import { inet6_create, inetsw6 } from './create.ts'
 import { init_inet6_stream_ops } from './stream.ts'
 
@@ -47,6 +48,7 @@ export function inet6_init(k: Kernel): void {
   for (let type = 0; type < SOCK_MAX; type++) INIT_LIST_HEAD(k.mem, inetsw6(k, type))
   register_tcpv6_prot(k)
   init_inet6_stream_ops(k)
+  register_udpv6(k)
   const family = k.global('inet6_family_ops', 'net_proto_family')
   family.family = AF_INET6
   family.create = k.text(inet6_create)
@@ -54,4 +56,5 @@ export function inet6_init(k: Kernel): void {
   inet6_net_init(k)
   addrconf_init(k)
   inet6_register_protosw(k, tcpv6_init(k))
+  inet6_register_protosw(k, udpv6_init(k))
 }
