@@ -1,5 +1,6 @@
 /** The order in which the kernel comes up: one line for each part that has boot-time state. */
 
+import { toVa } from '../../base/addr.ts'
 import { bannerOf } from '../arch/x86/kernel/image.ts'
 import { syscall_table_init } from '../arch/x86/entry/common.ts'
 import { i386_syscall_table_init } from '../arch/x86/entry/entry_32.ts'
@@ -31,7 +32,7 @@ import { timekeeping_init } from '../kernel/time/timekeeping.ts'
 import { radix_tree_init } from '../lib/xarray.ts'
 import { init_boot_lists } from '../mm/mm_init.ts'
 import { alloc_node_data } from '../mm/numa.ts'
-import { kmem_cache_init } from '../mm/slab.ts'
+import { kmem_cache_init, kstrdup } from '../mm/slab.ts'
 import { loopback_net_init } from '../drivers/net/loopback.ts'
 import { net_dev_init } from '../net/core/dev.ts'
 import { net_ns_init } from '../net/core/net_namespace.ts'
@@ -53,6 +54,12 @@ declareIa32Handlers()
 /** What every kernel was started with. */
 const COMMAND_LINE = 'BOOT_IMAGE=/boot/vmlinuz root=/dev/sda1 ro quiet nokaslr'
 
+/** Kept for /proc/cmdline. @see init/main.c:setup_command_line */
+function setup_command_line(k: Kernel): void {
+  const at = k.symbols.get('saved_command_line')
+  if (at !== undefined) k.mem.setPointer(toVa(at, k.mem.wordSize), kstrdup(k, COMMAND_LINE))
+}
+
 /** @see init/main.c:start_kernel */
 export function start_kernel(k: Kernel): void {
   init_boot_lists(k)
@@ -61,6 +68,7 @@ export function start_kernel(k: Kernel): void {
   init_init_task(k)
   printk_banner(k, bannerOf(k.profile), COMMAND_LINE)
   kmem_cache_init(k)
+  setup_command_line(k)
   sched_init(k)
   radix_tree_init(k)
   init_timers(k)

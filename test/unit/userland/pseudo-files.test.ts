@@ -12,6 +12,10 @@ describe('/proc', () => {
     expect(shows('cat /proc/version')).toMatch(/^Linux version 6\.1\.0-56-amd64 \(debian-kernel@.*\n$/)
   })
 
+  it('cmdline is what the kernel was started with', () => {
+    expect(shows('cat /proc/cmdline')).toMatch(/^BOOT_IMAGE=\/boot\/vmlinuz .* nokaslr\n$/)
+  })
+
   it('kallsyms: every symbol with its address and letter', () => {
     expect(shows('grep " sys_call_table$\\| tcp_v4_rcv$" /proc/kallsyms')).toBe(
       'ffffffff818ac410 T tcp_v4_rcv\nffffffff82000360 D sys_call_table\n',

@@ -31,7 +31,7 @@ import { copy_to_user } from '../../lib/usercopy.ts'
 import { page_address } from '../../mm/page_alloc.ts'
 import { d_add, d_alloc, d_set_d_op } from '../dcache.ts'
 import { placeOf, type Place } from '../fs_struct.ts'
-import { new_inode } from '../inode.ts'
+import { get_next_ino, new_inode } from '../inode.ts'
 import { stamp } from '../libfs.ts'
 import type { DirEntry } from '../readdir.ts'
 import { seq_printf } from '../seq_file.ts'
@@ -93,7 +93,7 @@ const proc_pid_make_inode = kfunc(
   function proc_pid_make_inode(k, sb: super_block, pid: pid, mode: number): inode {
     const inode = new_inode(k, sb)
     inode.i_mode = mode
-    inode.i_ino = BigInt(FIRST_INO + (toVa(inode.$addr, k.mem.wordSize) & 0xffffff) / 8)
+    inode.i_ino = BigInt(get_next_ino(k))
     stamp(k, inode)
     proc_i(k, inode).pid = get_pid(pid)
     const cred = taskOf(k, pid)?.cred ?? null

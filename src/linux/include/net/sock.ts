@@ -248,8 +248,18 @@ export function sock_error(sk: sock): number {
 }
 
 /** In jiffies; 0n when the call must not block. */
-export const sock_rcvtimeo = (sk: sock, noblock: boolean): bigint => (noblock ? 0n : sk.sk_rcvtimeo)
-export const sock_sndtimeo = (sk: sock, noblock: boolean): bigint => (noblock ? 0n : sk.sk_sndtimeo)
+export const sock_rcvtimeo = (sk: sock, noblock: boolean): bigint =>
+  noblock ? 0n : forEver(sk, sk.sk_rcvtimeo)
+export const sock_sndtimeo = (sk: sock, noblock: boolean): bigint =>
+  noblock ? 0n : forEver(sk, sk.sk_sndtimeo)
+
+/** LONG_MAX of either word size is for ever. */
+const forEver = (sk: sock, timeo: bigint): bigint =>
+  sk.$mem.wordSize === 4 && BigInt.asUintN(32, timeo) >= LONG_MAX_32 ? MAX_SCHEDULE_TIMEOUT : timeo
+const LONG_MAX_32 = 0x7fff_ffffn
+/** As a sock of this machine keeps it. */
+export const storedTimeo = (sk: sock, timeo: bigint): bigint =>
+  sk.$mem.wordSize === 4 && timeo > LONG_MAX_32 ? LONG_MAX_32 : timeo
 
 /** At least one byte. */
 export function sock_rcvlowat(sk: sock, waitall: boolean, len: number): number {

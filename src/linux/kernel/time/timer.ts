@@ -315,7 +315,8 @@ function program(k: Kernel, base: timer_base): void {
 
 /** @see kernel/time/timer.c:process_timeout */
 const process_timeout = kfunc('kernel/time/timer.c', function process_timeout(k, timer: timer_list) {
-  const task = k.mem.pointer(timer.$va + timer.$size)
+  // what follows the timer on the sleeper's stack, which is kept in steps of eight bytes
+  const task = k.mem.pointer(timer.$va + Math.ceil(timer.$size / 8) * 8)
   wake_up_process(k, k.ref('task_struct', task))
 })
 

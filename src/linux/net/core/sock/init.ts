@@ -18,7 +18,13 @@ import { kfunc } from '../../../kfunc.ts'
 import { __wake_up, __wake_up_sync_key, waitqueue_active } from '../../../kernel/sched/wait.ts'
 import { timer_setup } from '../../../kernel/time/timer.ts'
 import { atomic_set, refcount_set } from '../../../lib/refcount.ts'
-import { sk_rx_queue_clear, sk_set_socket, sock_set_flag, sock_writeable } from '../../../include/net/sock.ts'
+import {
+  sk_rx_queue_clear,
+  sk_set_socket,
+  sock_set_flag,
+  sock_writeable,
+  storedTimeo,
+} from '../../../include/net/sock.ts'
 import { sk_init_common } from './alloc.ts'
 
 const FILE = 'net/core/sock.c'
@@ -67,8 +73,8 @@ export const sock_init_data_uid = kfunc(
     sk.sk_peer_cred = null
     sk.sk_write_pending = 0
     sk.sk_rcvlowat = 1
-    sk.sk_rcvtimeo = MAX_SCHEDULE_TIMEOUT
-    sk.sk_sndtimeo = MAX_SCHEDULE_TIMEOUT
+    sk.sk_rcvtimeo = storedTimeo(sk, MAX_SCHEDULE_TIMEOUT)
+    sk.sk_sndtimeo = storedTimeo(sk, MAX_SCHEDULE_TIMEOUT)
     sk.sk_stamp = SK_DEFAULT_STAMP
     atomic_set(sk.sk_zckey, 0)
     sk.sk_napi_id = 0

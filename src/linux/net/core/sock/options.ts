@@ -12,7 +12,7 @@ import type { Kernel } from '../../../kernel.ts'
 import { kfunc } from '../../../kfunc.ts'
 import { deref } from '../../../deref.ts'
 import { copy_from_user, copy_to_user, type UserPtr } from '../../../lib/usercopy.ts'
-import { sk_prot, sock_error, sock_flag, sock_valbool_flag } from '../../../include/net/sock.ts'
+import { sk_prot, sock_error, sock_flag, sock_valbool_flag, storedTimeo } from '../../../include/net/sock.ts'
 import { lock_sock, release_sock } from './lock.ts'
 
 const FILE = 'net/core/sock.c'
@@ -104,8 +104,8 @@ function setOption(k: Kernel, sk: sock, optname: number, optval: Va, optlen: num
     case SO.SO_SNDTIMEO: {
       const timeout = timeoutOf(k, optval, optlen)
       if (typeof timeout === 'number') return timeout
-      if (optname === SO.SO_RCVTIMEO) sk.sk_rcvtimeo = timeout
-      else sk.sk_sndtimeo = timeout
+      if (optname === SO.SO_RCVTIMEO) sk.sk_rcvtimeo = storedTimeo(sk, timeout)
+      else sk.sk_sndtimeo = storedTimeo(sk, timeout)
       return 0
     }
     case SO.SO_DEBUG:
