@@ -35,9 +35,10 @@ type Call = Generator<unknown, number>
  * @param nr   SYS_SOCKET and its like
  * @param args `unsigned long __user *` of the program's word size
  * @param word bytes of that word
+ * @param form MSG_CMSG_COMPAT: messages are those of a 32-bit program on a 64-bit kernel
  * @returns the call's result; -EINVAL for a number that is none, -EFAULT when the words cannot be read
  */
-export function* socketcall(k: Kernel, nr: number, args: UserPtr, word: 4 | 8): Call {
+export function* socketcall(k: Kernel, nr: number, args: UserPtr, word: 4 | 8, form = 0): Call {
   if (nr < call.SYS_SOCKET || nr > call.SYS_SENDMMSG) return -EINVAL
   const bytes = new Uint8Array((call.SOCKETCALL_NARGS[nr] ?? 0) * word)
   if (copy_from_user(k, bytes, args, bytes.length) !== 0) return -EFAULT
@@ -45,11 +46,11 @@ export function* socketcall(k: Kernel, nr: number, args: UserPtr, word: 4 | 8): 
   const a: bigint[] = []
   for (let at = 0; at < bytes.length; at += word)
     a.push(word === 4 ? BigInt(view.getUint32(at, true)) : view.getBigUint64(at, true))
-  return yield* make(k, nr, a)
+  return yield* make(k, nr, a, form)
 }
 
 /** @see net/socket.c:__do_sys_socketcall */
-function* make(k: Kernel, nr: number, a: readonly bigint[]): Call {
+function* make(k: Kernel, nr: number, a: readonly bigint[], form: number): Call {
   const int = (i: number): number => Number(BigInt.asIntN(32, a[i] ?? 0n))
   const ptr = (i: number): bigint => a[i] ?? 0n
   const size = (i: number): number => Number(a[i] ?? 0n)
@@ -85,9 +86,9 @@ function* make(k: Kernel, nr: number, a: readonly bigint[]): Call {
     case call.SYS_GETSOCKOPT:
       return yield* __sys_getsockopt(k, int(0), int(1), int(2), ptr(3), ptr(4))
     case call.SYS_SENDMSG:
-      return yield* __sys_sendmsg(k, int(0), ptr(1), int(2))
+      return yield* __sys_sendmsg(k, int(0), ptr(1), int(2) | form)
     case call.SYS_RECVMSG:
-      return yield* __sys_recvmsg(k, int(0), ptr(1), int(2))
+      return yield* __sys_recvmsg(k, int(0), ptr(1), int(2) | form)
     case call.SYS_ACCEPT4:
       return yield* __sys_accept4(k, int(0), ptr(1), ptr(2), int(3))
     default:
@@ -95,15 +96,11 @@ function* make(k: Kernel, nr: number, a: readonly bigint[]): Call {
   }
 }
 
-/**
- * @see net/compat.c:__do_compat_sys_socketcall
- * @remarks sendmsg(2) and recvmsg(2) of 32-bit programs, whose `struct msghdr` must be converted, are refused.
- */
+/** @see net/compat.c:__do_compat_sys_socketcall */
 const __do_compat_sys_socketcall = kfunc(
   'net/compat.c',
   function* __do_compat_sys_socketcall(k, nr: number, args: UserPtr): Call {
-    if (nr === call.SYS_SENDMSG || nr === call.SYS_RECVMSG) return -EOPNOTSUPP
-    return yield* socketcall(k, nr, args, 4)
+    return yield* socketcall(k, nr, args, 4, call.MSG_CMSG_COMPAT)
   },
 )
 
@@ -120,4 +117,24 @@ export const __ia32_compat_sys_socketcall = kfunc(
     return yield* __do_compat_sys_socketcall(k, syscall_int(narrow, 0), syscall_arg(narrow, 1))
   },
   { sibling: true },
+)
+
+/** sendmsg(fd, msg, flags) of its own number, which 32-bit programs have had since 4.3. */
+export const __ia32_compat_sys_sendmsg = kfunc(
+  'net/compat.c',
+  function* __ia32_compat_sys_sendmsg(k, regs: pt_regs): Call {
+    const narrow = ia32_regs(regs)
+    const flags = syscall_int(narrow, 2) | call.MSG_CMSG_COMPAT
+    return yield* __sys_sendmsg(k, syscall_int(narrow, 0), syscall_arg(narrow, 1), flags)
+  },
+)
+
+/** recvmsg(fd, msg, flags) */
+export const __ia32_compat_sys_recvmsg = kfunc(
+  'net/compat.c',
+  function* __ia32_compat_sys_recvmsg(k, regs: pt_regs): Call {
+    const narrow = ia32_regs(regs)
+    const flags = syscall_int(narrow, 2) | call.MSG_CMSG_COMPAT
+    return yield* __sys_recvmsg(k, syscall_int(narrow, 0), syscall_arg(narrow, 1), flags)
+  },
 )

@@ -1,16 +1,18 @@
 /** sendto, recvfrom, sendmsg, recvmsg. @see net/socket.c:__sys_recvfrom */
 
-import { toVa } from '../../../base/addr.ts'
+import { toVa, type Va } from '../../../base/addr.ts'
 import type { file, msghdr, pt_regs, socket } from '../../../btf/vmlinux.ts'
-import { EFAULT, EMSGSIZE } from '../../../abi/errno.ts'
+import { EFAULT, EINVAL, EMSGSIZE, MAX_ERRNO } from '../../../abi/errno.ts'
 import { O_NONBLOCK } from '../../../abi/fcntl.ts'
 import { ITER_DEST, ITER_SOURCE } from '../../../abi/uio.ts'
-import { MSG_DONTWAIT } from '../../../abi/socket.ts'
+import { MSG_CMSG_COMPAT, MSG_DONTWAIT } from '../../../abi/socket.ts'
 import { syscall_arg, syscall_int } from '../../arch/x86/entry/common.ts'
 import { kfunc } from '../../kfunc.ts'
 import type { Kernel } from '../../kernel.ts'
 import { import_single_range, iov_iter_init } from '../../lib/iov_iter.ts'
 import { copy_from_user, copy_to_user, type UserPtr } from '../../lib/usercopy.ts'
+import { kfree } from '../../mm/slab.ts'
+import { compatName, get_compat_msghdr, put_compat_flags } from '../compat.ts'
 import { STORAGE, move_addr_to_kernel, move_addr_to_user } from './address.ts'
 import { with_socket } from './create.ts'
 import { sock_recvmsg, sock_sendmsg } from './messages.ts'
@@ -102,8 +104,30 @@ function importMessage(k: Kernel, user: UserPtr, msg: msghdr, direction: number)
   return move_addr_to_kernel(k, raw.msg_name, raw.msg_namelen, address.$va)
 }
 
+/** Forms of a message: the machine's own, and that of a 32-bit program on a 64-bit kernel. */
+const isCompat = (flags: number): boolean => (flags & MSG_CMSG_COMPAT) !== 0
+
+/** As {@link importMessage}, from a 32-bit program's. @returns the vectors to free, or a negative errno */
+function importCompat(k: Kernel, user: UserPtr, msg: msghdr, direction: number): Va {
+  const said = get_compat_msghdr(k, user, msg, direction)
+  if (typeof said === 'number') return said
+  if (said.name === 0n) return said.vectors
+  const address = k.local(STORAGE)
+  msg.msg_name = address.$addr
+  if (direction === ITER_DEST) return said.vectors
+  msg.msg_namelen = said.namelen
+  const error = move_addr_to_kernel(k, said.name, said.namelen, address.$va)
+  if (error === 0) return said.vectors
+  kfree(k, said.vectors)
+  return error
+}
+
+/** An errno, not an address: both are negative. */
+const isErrno = (va: Va): boolean => va < 0 && va >= -MAX_ERRNO
+
 /** What the program learns of a message: where it came from, and what became of it. @returns 0 or -EFAULT */
-function exportMessage(k: Kernel, user: UserPtr, msg: msghdr): number {
+function exportMessage(k: Kernel, user: UserPtr, msg: msghdr, compat = false): number {
+  if (compat) return exportCompat(k, user, msg)
   const raw = k.ref('user_msghdr', toVa(BigInt(user), k.mem.wordSize))
   if (msg.msg_name !== 0n) {
     const name = k.mem.word(raw.$vaOf('msg_name'))
@@ -114,11 +138,28 @@ function exportMessage(k: Kernel, user: UserPtr, msg: msghdr): number {
   return copy_to_user(k, raw.$vaOf('msg_flags'), k.mem.read(msg.$vaOf('msg_flags'), 4), 4) === 0 ? 0 : -EFAULT
 }
 
+function exportCompat(k: Kernel, user: UserPtr, msg: msghdr): number {
+  if (msg.msg_name !== 0n) {
+    const { name, length } = compatName(k, user)
+    const error = move_addr_to_user(k, toVa(msg.msg_name, k.mem.wordSize), msg.msg_namelen, name, length)
+    if (error !== 0) return error
+  }
+  return put_compat_flags(k, user, msg)
+}
+
 export const __sys_sendmsg = kfunc(
   FILE,
   function* __sys_sendmsg(k: Kernel, fd: number, user: UserPtr, flags: number): Call {
     return yield* with_socket(k, fd, function* (sock) {
       const msg = k.local('msghdr')
+      if (isCompat(flags)) {
+        const vectors = importCompat(k, user, msg, ITER_SOURCE)
+        if (isErrno(vectors)) return vectors
+        msg.msg_flags = withMode(sock, flags & ~MSG_CMSG_COMPAT)
+        const sent = yield* sock_sendmsg(k, sock, msg)
+        kfree(k, vectors)
+        return sent
+      }
       const error = importMessage(k, user, msg, ITER_SOURCE)
       if (error !== 0) return error
       msg.msg_flags = withMode(sock, flags)
@@ -132,10 +173,12 @@ const ____sys_recvmsg = kfunc(
   FILE,
   function* ____sys_recvmsg(k: Kernel, sock: socket, user: UserPtr, flags: number): Call {
     const msg = k.local('msghdr')
-    const error = importMessage(k, user, msg, ITER_DEST)
-    if (error !== 0) return error
-    const got = yield* sock_recvmsg(k, sock, msg, withMode(sock, flags))
-    const told = got < 0 ? 0 : exportMessage(k, user, msg)
+    const compat = isCompat(flags)
+    const held = compat ? importCompat(k, user, msg, ITER_DEST) : importMessage(k, user, msg, ITER_DEST)
+    if (isErrno(held)) return held
+    const got = yield* sock_recvmsg(k, sock, msg, withMode(sock, flags & ~MSG_CMSG_COMPAT))
+    if (compat) kfree(k, held)
+    const told = got < 0 ? 0 : exportMessage(k, user, msg, compat)
     return told < 0 ? told : got
   },
   { locals: 104 + 56 + 128 },
@@ -173,8 +216,14 @@ export const __x64_sys_recvfrom = kfunc(FILE, function* __x64_sys_recvfrom(k: Ke
   )
 })
 export const __x64_sys_sendmsg = kfunc(FILE, function* __x64_sys_sendmsg(k: Kernel, regs: pt_regs): Call {
-  return yield* __sys_sendmsg(k, syscall_int(regs, 0), syscall_arg(regs, 1), syscall_int(regs, 2))
+  const flags = syscall_int(regs, 2)
+  // the kernel's own mark
+  if (isCompat(flags)) return -EINVAL
+  return yield* __sys_sendmsg(k, syscall_int(regs, 0), syscall_arg(regs, 1), flags)
 })
 export const __x64_sys_recvmsg = kfunc(FILE, function* __x64_sys_recvmsg(k: Kernel, regs: pt_regs): Call {
-  return yield* __sys_recvmsg(k, syscall_int(regs, 0), syscall_arg(regs, 1), syscall_int(regs, 2))
+  const flags = syscall_int(regs, 2)
+  // the kernel's own mark
+  if (isCompat(flags)) return -EINVAL
+  return yield* __sys_recvmsg(k, syscall_int(regs, 0), syscall_arg(regs, 1), flags)
 })

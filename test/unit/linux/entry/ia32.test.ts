@@ -13,6 +13,9 @@ import { lookup_address } from '../../../../src/linux/arch/x86/mm/pageattr.ts'
 import { task_pt_regs } from '../../../../src/linux/arch/x86/kernel/stack.ts'
 import { find_task_by_vpid } from '../../../../src/linux/kernel/pid.ts'
 import { task_stack_page } from '../../../../src/linux/kernel/sched/core.ts'
+import { runUntilIdle } from '../../../../src/linux/kernel/sched/run.ts'
+import { spawn } from '../../../../src/userland/init.ts'
+import type { Process } from '../../../../src/userland/process.ts'
 import { loadLayout } from '../../../../src/layouts/layout.ts'
 import { _PAGE_RW } from '../../../../src/abi/page.ts'
 import { DEBIAN, entryAt, I386, machine, UBUNTU } from '../../../support/system-calls.ts'
@@ -108,5 +111,44 @@ describe('read-only data', () => {
       true,
     ])
     expect(lookup_address(k, k.mem.wordSize === 8 ? -0x1000_0000 : 0xff00_0000)).toBeUndefined()
+  })
+})
+
+describe('messages of 32-bit programs', () => {
+  /** `struct msghdr` with two vectors, in the program's memory. */
+  function* message(p: Process, parts: readonly number[], name = 0): Generator<unknown, number> {
+    yield* p.syscall('getpid')
+    const vectors = p.words(parts.flatMap((size) => [p.alloc(size), size]))
+    return p.words([name, name === 0 ? 0 : 16, vectors, parts.length, 0, 0, 0])
+  }
+
+  test('sendmsg and recvmsg gather and scatter, and tell who sent', () => {
+    const seen: Record<string, number | string> = {}
+    const { k } = machine(UBUNTU, '', '  - snapshot: up\n')
+    spawn(k, {
+      image: { path: '/usr/bin/messages', argv: ['messages'], envp: [], narrow: true },
+      program: function* (p) {
+        const [rx, tx] = [yield* p.must('socket', 2, 2, 0), yield* p.must('socket', 2, 2, 0)]
+        const here = p.data(Uint8Array.from([2, 0, 0x27, 0x10, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]))
+        yield* p.must('bind', rx, here, 16)
+        const out = yield* message(p, [3, 2], here)
+        const vectors = p.readInt(out + 8)
+        p.writeUser(p.readInt(vectors), Buffer.from('abc'))
+        p.writeUser(p.readInt(vectors + 8), Buffer.from('de'))
+        seen.sent = yield* p.syscall('sendmsg', tx, out, 0)
+        const name = p.alloc(16)
+        const into = yield* message(p, [2, 8], name)
+        seen.got = yield* p.syscall('recvmsg', rx, into, 0)
+        const list = p.readInt(into + 8)
+        const part = (i: number, size: number): string =>
+          Buffer.from(p.readUser(p.readInt(list + i * 8), size)).toString('latin1')
+        seen.text = `${part(0, 2)}|${part(1, 3)}`
+        seen.family = p.readInt(name, 2)
+        seen.fault = yield* p.syscall('recvmsg', rx, 4, 0)
+        return 0
+      },
+    })
+    runUntilIdle(k)
+    expect(seen).toEqual({ sent: 5, got: 5, text: 'ab|cde', family: 2, fault: -14 })
   })
 })

@@ -66,6 +66,7 @@ const SAME_BODY: Readonly<Record<string, readonly string[]>> = {
   lseek: ['__ia32_compat_sys_lseek'],
   clone: ['__ia32_compat_sys_ia32_clone'],
   rt_sigprocmask: ['__ia32_compat_sys_rt_sigprocmask'],
+  recvfrom: ['__ia32_compat_sys_recvfrom'],
   getuid: ['__ia32_sys_getuid16'],
   geteuid: ['__ia32_sys_geteuid16'],
 }
