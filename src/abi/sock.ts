@@ -28,9 +28,6 @@ export const SK_FORCE_REUSE = 2
 export const SK_MEM_SEND = 0
 export const SK_MEM_RECV = 1
 
-/** `MAX_SCHEDULE_TIMEOUT` on 64-bit machines. */
-export const MAX_SCHEDULE_TIMEOUT = 0x7fff_ffff_ffff_ffffn
-
 export const NO_QUEUE_MAPPING = 0xffff
 /** sysctl_wmem_default, sysctl_rmem_default, sysctl_wmem_max, sysctl_rmem_max */
 export const SK_MEM_DEFAULT = 212992

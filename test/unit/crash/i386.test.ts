@@ -107,6 +107,24 @@ describe.each(['linux-3.13-i386', 'linux-2.6.24-i386'])('a connection over lo on
   })
 })
 
+test('timers go on when the 32 bits of jiffies wrap, five minutes after the boot', () => {
+  const target = recordedText(`
+profile: linux-3.13-i386
+clock: { uptime: 299s }
+devices: [{ name: eth0, mac: 08:00:27:4e:66:a1, address: 192.168.56.1/24 }]
+hosts: [{ name: mute, address: 192.168.56.101, silent: true }]
+processes: [{ name: shell, pid: 500, argv: [-bash], cwd: /root, tty: /dev/pts/0 }]
+steps:
+  - run: { name: client, pid: 510, parent: shell, argv: [ncat, 192.168.56.101, '80'] }
+    until: tcp_connect
+  - wait: 8s
+  - snapshot: retransmitting
+`)
+  const { sk } = socketAt(target, 510, 3)
+  expect(target.mem.u32(target.symVa('jiffies'))).toBeLessThan(8 * 250)
+  expect(sk.$cast('inet_connection_sock').$int('icsk_retransmits')).toBe(3n)
+})
+
 describe.each([
   ['linux-3.13-i386', 4],
   ['linux-3.13-i386', 8],

@@ -4,13 +4,8 @@ import { toVa, type Va } from '../../../base/addr.ts'
 import { from, type StructRef } from '../../../btf/ref.ts'
 import type { net, sk_buff, sock, socket, proto } from '../../../btf/vmlinux.ts'
 import type { Sourced } from '../../../memory/memory.ts'
-import {
-  MAX_SCHEDULE_TIMEOUT,
-  NO_QUEUE_MAPPING,
-  SOCK_DEAD,
-  SK_CAN_REUSE,
-  SK_NO_REUSE,
-} from '../../../abi/sock.ts'
+import { isForever } from '../../../abi/jiffies.ts'
+import { NO_QUEUE_MAPPING, SOCK_DEAD, SK_CAN_REUSE, SK_NO_REUSE } from '../../../abi/sock.ts'
 import { AF_INET6 } from '../../../abi/socket.ts'
 import { TCPF_NEW_SYN_RECV, TCPF_TIME_WAIT, TCPF_LISTEN } from '../../../abi/tcp_states.ts'
 import { INIT_HLIST_NODE, hlist_add_head, hlist_del, hlist_unhashed } from '../../../structures/hlist.ts'
@@ -248,18 +243,8 @@ export function sock_error(sk: sock): number {
 }
 
 /** In jiffies; 0n when the call must not block. */
-export const sock_rcvtimeo = (sk: sock, noblock: boolean): bigint =>
-  noblock ? 0n : forEver(sk, sk.sk_rcvtimeo)
-export const sock_sndtimeo = (sk: sock, noblock: boolean): bigint =>
-  noblock ? 0n : forEver(sk, sk.sk_sndtimeo)
-
-/** LONG_MAX of either word size is for ever. */
-const forEver = (sk: sock, timeo: bigint): bigint =>
-  sk.$mem.wordSize === 4 && BigInt.asUintN(32, timeo) >= LONG_MAX_32 ? MAX_SCHEDULE_TIMEOUT : timeo
-const LONG_MAX_32 = 0x7fff_ffffn
-/** As a sock of this machine keeps it. */
-export const storedTimeo = (sk: sock, timeo: bigint): bigint =>
-  sk.$mem.wordSize === 4 && timeo > LONG_MAX_32 ? LONG_MAX_32 : timeo
+export const sock_rcvtimeo = (sk: sock, noblock: boolean): bigint => (noblock ? 0n : sk.sk_rcvtimeo)
+export const sock_sndtimeo = (sk: sock, noblock: boolean): bigint => (noblock ? 0n : sk.sk_sndtimeo)
 
 /** At least one byte. */
 export function sock_rcvlowat(sk: sock, waitall: boolean, len: number): number {
@@ -268,7 +253,7 @@ export function sock_rcvlowat(sk: sock, waitall: boolean, len: number): number {
 }
 
 /** Interrupted: restart unless the caller set a timeout. @see include/net/sock.h:sock_intr_errno */
-export const sock_intr_errno = (timeo: bigint): number => (timeo === MAX_SCHEDULE_TIMEOUT ? -512 : -4)
+export const sock_intr_errno = (timeo: bigint): number => (isForever(timeo) ? -512 : -4)
 
 export const reuse_of = (flags: number): number => (flags !== 0 ? SK_CAN_REUSE : SK_NO_REUSE)
 

@@ -104,7 +104,7 @@ export const wait_woken = kfunc(
     k,
     entry: wait_queue_entry,
     mode: number,
-    timeout: bigint = MAX_SCHEDULE_TIMEOUT,
+    timeout: bigint = MAX_SCHEDULE_TIMEOUT(k.mem.wordSize),
   ): Generator<unknown, bigint> {
     k.current.__state = mode
     let left = timeout

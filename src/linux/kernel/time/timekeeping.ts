@@ -25,14 +25,18 @@ const state = perKernel<Timekeeping>((k) => ({
   lastTick: -1,
 }))
 
-/** The 64-bit tick counter, as memory has it. @see include/linux/jiffies.h:get_jiffies_64 */
-export const jiffies = (k: Kernel): bigint => k.mem.u64(state(k).jiffies)
+/** The tick counter, `unsigned long`, as memory has it. @see include/linux/jiffies.h:jiffies */
+export const jiffies = (k: Kernel): bigint => k.mem.word(state(k).jiffies)
 
 /** Its low half: what sockets store. @see net/tcp.h:tcp_jiffies32 */
 export const jiffies32 = (k: Kernel): number => k.mem.u32(state(k).jiffies)
 
-/** When a jiffy begins, in nanoseconds since boot. */
-export const nsOfJiffy = (j: bigint): number => Number(j - INITIAL_JIFFIES) * NSEC_PER_JIFFY
+/** When a jiffy begins, in nanoseconds since boot. A counter of 32 bits is taken for the near past or future. */
+export function nsOfJiffy(k: Kernel, j: bigint): number {
+  const now = k.mem.u64(state(k).jiffies)
+  const full = k.mem.wordSize === 8 ? j : now + BigInt.asIntN(32, j - now)
+  return Number(full - INITIAL_JIFFIES) * NSEC_PER_JIFFY
+}
 
 /** Nanoseconds since boot. @see kernel/time/timekeeping.c:ktime_get */
 export const ktime_get_ns = (k: Kernel): bigint => BigInt(Math.floor(k.clock.nowNs))

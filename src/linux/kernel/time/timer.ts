@@ -10,7 +10,7 @@ import type { Va } from '../../../base/addr.ts'
 import type { timer_base, timer_list } from '../../../btf/vmlinux.ts'
 import { LIST_POISON2, LIST_POISON2_32 } from '../../../abi/poison.ts'
 import {
-  MAX_SCHEDULE_TIMEOUT,
+  isForever,
   TIMER_ARRAYSHIFT,
   TIMER_CPUMASK,
   TIMER_DEFERRABLE,
@@ -78,8 +78,12 @@ export function timer_setup(
 }
 
 /** The bucket of an expiry, and when that bucket is due. @see kernel/time/timer.c:calc_wheel_index */
-function calc_wheel_index(expires: bigint, clk: bigint): { index: number; bucketExpiry: bigint } {
-  const delta = BigInt.asIntN(64, expires - clk)
+function calc_wheel_index(
+  expires: bigint,
+  clk: bigint,
+  wordSize: 4 | 8,
+): { index: number; bucketExpiry: bigint } {
+  const delta = BigInt.asIntN(wordSize * 8, expires - clk)
   if (delta < 0n) return { index: Number(clk & (LVL_SIZE - 1n)), bucketExpiry: clk }
   let level = LVL_DEPTH - 1
   for (let at = 0; at < LVL_DEPTH - 1; at++) {
@@ -109,11 +113,11 @@ const vector = (k: Kernel, base: timer_base, index: number): Va =>
 
 /** @see kernel/time/timer.c:enqueue_timer */
 function enqueue_timer(k: Kernel, base: timer_base, timer: timer_list): void {
-  const { index, bucketExpiry } = calc_wheel_index(timer.expires, base.clk)
+  const { index, bucketExpiry } = calc_wheel_index(timer.expires, base.clk, k.mem.wordSize)
   hlist_add_head(k.mem, timer.$vaOf('entry'), vector(k, base, index))
   setBit(k, base, index)
   timer.flags = ((timer.flags & ((1 << TIMER_ARRAYSHIFT) - 1)) | (index << TIMER_ARRAYSHIFT)) >>> 0
-  if (time_before(bucketExpiry, base.next_expiry)) {
+  if (time_before(bucketExpiry, base.next_expiry, k.mem.wordSize)) {
     base.next_expiry = bucketExpiry
     base.timers_pending = 1
     base.next_expiry_recalc = 0
@@ -124,8 +128,9 @@ function enqueue_timer(k: Kernel, base: timer_base, timer: timer_list): void {
 /** An idle wheel need not turn tick by tick. @see kernel/time/timer.c:forward_timer_base */
 function forward_timer_base(k: Kernel, base: timer_base): void {
   const now = jiffies(k)
-  if (!time_after(now, base.clk)) return
-  base.clk = time_after(base.next_expiry, now) ? now : base.next_expiry
+  const { wordSize } = k.mem
+  if (!time_after(now, base.clk, wordSize)) return
+  base.clk = time_after(base.next_expiry, now, wordSize) ? now : base.next_expiry
 }
 
 /** @see kernel/time/timer.c:detach_timer */
@@ -178,7 +183,7 @@ const __mod_timer = kfunc(
 export const mod_timer = kfunc(
   'kernel/time/timer.c',
   function mod_timer(k, timer: timer_list, expires: bigint): boolean {
-    return __mod_timer(k, timer, BigInt.asUintN(64, expires))
+    return __mod_timer(k, timer, BigInt.asUintN(k.mem.wordSize * 8, expires))
   },
 )
 
@@ -216,7 +221,7 @@ function nextExpiry(k: Kernel, base: timer_base): bigint {
     const levelClk = clk & ((1n << LVL_CLK_SHIFT) - 1n)
     if (pos >= 0) {
       const due = (clk + BigInt(pos)) << lvlShift(level)
-      if (time_before(due, next)) next = due
+      if (time_before(due, next, k.mem.wordSize)) next = due
       if (BigInt(pos) <= ((8n - levelClk) & 7n)) break
     }
     clk = (clk >> LVL_CLK_SHIFT) + (levelClk === 0n ? 0n : 1n)
@@ -276,7 +281,8 @@ const __run_timers = kfunc(
     const heads = k.local('list_head').$va
     for (let i = 0; i < 4; i++) k.local('list_head')
     const now = jiffies(k)
-    while (time_after_eq(now, base.clk) && time_after_eq(now, base.next_expiry)) {
+    const { wordSize } = k.mem
+    while (time_after_eq(now, base.clk, wordSize) && time_after_eq(now, base.next_expiry, wordSize)) {
       let levels = collect_expired_timers(k, base, heads)
       base.clk = base.clk + 1n
       base.next_expiry = nextExpiry(k, base)
@@ -297,7 +303,7 @@ export const run_timer_softirq = kfunc('kernel/time/timer.c', function run_timer
 function program(k: Kernel, base: timer_base): void {
   const planned = events(k)
   const old = planned.get(base.$va)
-  const at = nsOfJiffy(base.next_expiry)
+  const at = nsOfJiffy(k, base.next_expiry)
   if (base.timers_pending === 0) {
     if (old !== undefined) old.cancelled = true
     planned.delete(base.$va)
@@ -328,7 +334,7 @@ const process_timeout = kfunc('kernel/time/timer.c', function process_timeout(k,
 export const schedule_timeout = kfunc(
   'kernel/time/timer.c',
   function* schedule_timeout(k, timeout: bigint): Generator<unknown, bigint> {
-    if (timeout >= MAX_SCHEDULE_TIMEOUT) {
+    if (isForever(timeout)) {
       yield* schedule(k)
       return timeout
     }
@@ -341,7 +347,7 @@ export const schedule_timeout = kfunc(
     __mod_timer(k, timer, expire)
     yield* schedule(k)
     timer_delete_sync(k, timer)
-    const left = BigInt.asIntN(64, expire - jiffies(k))
+    const left = BigInt.asIntN(k.mem.wordSize * 8, expire - jiffies(k))
     return left < 0n ? 0n : left
   },
   { locals: 56 },

@@ -1,5 +1,6 @@
 /** What happens when a connection's timers run out: retransmission, delayed ACK, keepalive. */
 
+import { time_after } from '../../../abi/jiffies.ts'
 import type { sock, tcp_sock, timer_list } from '../../../btf/vmlinux.ts'
 import { ETIMEDOUT } from '../../../abi/errno.ts'
 import { SOCK_DEAD, SOCK_KEEPOPEN } from '../../../abi/sock.ts'
@@ -101,7 +102,7 @@ export const tcp_delack_timer_handler = kfunc(FILE, function tcp_delack_timer_ha
   const { icsk_ack, icsk_delack_timer, icsk_rto } = inet_csk(k, sk)
   if (((1 << sk.sk_state) & (TCP.TCPF_CLOSE | TCP.TCPF_LISTEN)) !== 0) return
   if ((icsk_ack.pending & ICSK_ACK_TIMER) === 0) return
-  if (icsk_ack.timeout > jiffies(k)) {
+  if (time_after(icsk_ack.timeout, jiffies(k), k.mem.wordSize)) {
     sk_reset_timer(k, sk, icsk_delack_timer, icsk_ack.timeout)
     return
   }
@@ -223,7 +224,7 @@ function tcp_probe_timer(k: Kernel, sk: sock): void {
 export const tcp_write_timer_handler = kfunc(FILE, function tcp_write_timer_handler(k, sk: sock): void {
   const icsk = inet_csk(k, sk)
   if (((1 << sk.sk_state) & (TCP.TCPF_CLOSE | TCP.TCPF_LISTEN)) !== 0 || icsk.icsk_pending === 0) return
-  if (icsk.icsk_timeout > jiffies(k)) {
+  if (time_after(icsk.icsk_timeout, jiffies(k), k.mem.wordSize)) {
     sk_reset_timer(k, sk, icsk.icsk_retransmit_timer, icsk.icsk_timeout)
     return
   }

@@ -1,7 +1,8 @@
 /** A sock's defaults and default callbacks: who is told when data, space or an error arrives. */
 
 import type { sock, socket } from '../../../../btf/vmlinux.ts'
-import { MAX_SCHEDULE_TIMEOUT, SK_MEM_DEFAULT, SOCK_ZAPPED } from '../../../../abi/sock.ts'
+import { MAX_SCHEDULE_TIMEOUT } from '../../../../abi/jiffies.ts'
+import { SK_MEM_DEFAULT, SOCK_ZAPPED } from '../../../../abi/sock.ts'
 import {
   EPOLLERR,
   EPOLLIN,
@@ -18,13 +19,7 @@ import { kfunc } from '../../../kfunc.ts'
 import { __wake_up, __wake_up_sync_key, waitqueue_active } from '../../../kernel/sched/wait.ts'
 import { timer_setup } from '../../../kernel/time/timer.ts'
 import { atomic_set, refcount_set } from '../../../lib/refcount.ts'
-import {
-  sk_rx_queue_clear,
-  sk_set_socket,
-  sock_set_flag,
-  sock_writeable,
-  storedTimeo,
-} from '../../../include/net/sock.ts'
+import { sk_rx_queue_clear, sk_set_socket, sock_set_flag, sock_writeable } from '../../../include/net/sock.ts'
 import { sk_init_common } from './alloc.ts'
 
 const FILE = 'net/core/sock.c'
@@ -73,8 +68,8 @@ export const sock_init_data_uid = kfunc(
     sk.sk_peer_cred = null
     sk.sk_write_pending = 0
     sk.sk_rcvlowat = 1
-    sk.sk_rcvtimeo = storedTimeo(sk, MAX_SCHEDULE_TIMEOUT)
-    sk.sk_sndtimeo = storedTimeo(sk, MAX_SCHEDULE_TIMEOUT)
+    sk.sk_rcvtimeo = MAX_SCHEDULE_TIMEOUT(k.mem.wordSize)
+    sk.sk_sndtimeo = MAX_SCHEDULE_TIMEOUT(k.mem.wordSize)
     sk.sk_stamp = SK_DEFAULT_STAMP
     atomic_set(sk.sk_zckey, 0)
     sk.sk_napi_id = 0

@@ -4,6 +4,7 @@ import type { Va } from '../../../../base/addr.ts'
 import type { sock, socket } from '../../../../btf/vmlinux.ts'
 import { Sourced, SourceKind } from '../../../../memory/memory.ts'
 import { EDOM, EFAULT, EINVAL, ENOPROTOOPT, ENOTSUP } from '../../../../abi/errno.ts'
+import { MAX_SCHEDULE_TIMEOUT } from '../../../../abi/jiffies.ts'
 import { HZ } from '../../../../abi/param.ts'
 import * as SO from '../../../../abi/socket.ts'
 import * as S from '../../../../abi/sock.ts'
@@ -12,7 +13,7 @@ import type { Kernel } from '../../../kernel.ts'
 import { kfunc } from '../../../kfunc.ts'
 import { deref } from '../../../deref.ts'
 import { copy_from_user, copy_to_user, type UserPtr } from '../../../lib/usercopy.ts'
-import { sk_prot, sock_error, sock_flag, sock_valbool_flag, storedTimeo } from '../../../include/net/sock.ts'
+import { sk_prot, sock_error, sock_flag, sock_valbool_flag } from '../../../include/net/sock.ts'
 import { lock_sock, release_sock } from './lock.ts'
 
 const FILE = 'net/core/sock.c'
@@ -42,7 +43,7 @@ function timeoutOf(k: Kernel, optval: Va, optlen: number): bigint | number {
   const usec = read(k.mem.wordSize)
   if (usec < 0n || usec >= 1_000_000n) return -EDOM
   if (sec < 0n) return 0n
-  if (sec === 0n && usec === 0n) return S.MAX_SCHEDULE_TIMEOUT
+  if (sec === 0n && usec === 0n) return MAX_SCHEDULE_TIMEOUT(k.mem.wordSize)
   const tick = 1_000_000n / BigInt(HZ)
   return sec * BigInt(HZ) + (usec + tick - 1n) / tick
 }
@@ -104,8 +105,8 @@ function setOption(k: Kernel, sk: sock, optname: number, optval: Va, optlen: num
     case SO.SO_SNDTIMEO: {
       const timeout = timeoutOf(k, optval, optlen)
       if (typeof timeout === 'number') return timeout
-      if (optname === SO.SO_RCVTIMEO) sk.sk_rcvtimeo = storedTimeo(sk, timeout)
-      else sk.sk_sndtimeo = storedTimeo(sk, timeout)
+      if (optname === SO.SO_RCVTIMEO) sk.sk_rcvtimeo = timeout
+      else sk.sk_sndtimeo = timeout
       return 0
     }
     case SO.SO_DEBUG:

@@ -36,6 +36,10 @@ const WIDTH = 149
 /** USER_HZ over HZ: 100 over 250. */
 const toClock = (jiffiesLeft: bigint): bigint => (jiffiesLeft < 0n ? 0n : (jiffiesLeft * 2n) / 5n)
 
+/** Jiffies until a timer is due, below 0 when it was. */
+const ticksUntil = (k: Kernel, expires: bigint): bigint =>
+  BigInt.asIntN(k.mem.wordSize * 8, expires - jiffies(k))
+
 /** `icsk_pending` */
 const ICSK_TIME_RETRANS = 1
 const ICSK_TIME_PROBE0 = 3
@@ -119,7 +123,7 @@ function sockFields(k: Kernel, sk: sock): Fields {
     sent: (tp.write_seq - tp.snd_una) >>> 0,
     received,
     timer,
-    left: toClock(expires - jiffies(k)),
+    left: toClock(ticksUntil(k, expires)),
     retransmits: icsk.icsk_retransmits,
     uid: sock_i_uid(k, sk),
     rest: [
@@ -145,7 +149,7 @@ function requestFields(k: Kernel, va: Va): Fields {
     sent: 0,
     received: 0,
     timer: 1,
-    left: toClock(req.rsk_timer.expires - jiffies(k)),
+    left: toClock(ticksUntil(k, req.rsk_timer.expires)),
     retransmits: req.num_timeout,
     uid: listener === null ? 0 : sock_i_uid(k, listener),
     rest: [String(0).padStart(8), 0, 0, pointerText(k, va)].join(' '),
@@ -160,7 +164,7 @@ function timewaitFields(k: Kernel, va: Va): Fields {
     sent: 0,
     received: 0,
     timer: 3,
-    left: toClock(tw.tw_timer.expires - jiffies(k)),
+    left: toClock(ticksUntil(k, tw.tw_timer.expires)),
     retransmits: 0,
     uid: 0,
     rest: [String(0).padStart(8), 0, tw.__tw_common.skc_refcnt.refs.counter, pointerText(k, va)].join(' '),

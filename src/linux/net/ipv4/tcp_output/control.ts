@@ -1,5 +1,6 @@
 /** Segments without payload: ACK, SYN, SYN-ACK, FIN, RST, probes. */
 
+import { time_after, time_after_eq } from '../../../../abi/jiffies.ts'
 import { htonl, htons } from '../../../../base/u32.ts'
 import { from } from '../../../../btf/ref.ts'
 import type { dst_entry, request_sock, sk_buff, sock } from '../../../../btf/vmlinux.ts'
@@ -122,11 +123,12 @@ export const tcp_send_delayed_ack = kfunc(FILE, function tcp_send_delayed_ack(k,
   let timeout = now + BigInt(ato)
   if ((icsk_ack.pending & ICSK_ACK_TIMER) !== 0) {
     // the timer that runs is nearly due
-    if (icsk_ack.timeout <= now + BigInt(ato >> 2)) {
+    const { wordSize } = k.mem
+    if (!time_after(icsk_ack.timeout, now + BigInt(ato >> 2), wordSize)) {
       tcp_send_ack(k, sk)
       return
     }
-    if (timeout >= icsk_ack.timeout) timeout = icsk_ack.timeout
+    if (time_after_eq(timeout, icsk_ack.timeout, wordSize)) timeout = icsk_ack.timeout
   }
   icsk_ack.pending = icsk_ack.pending | ICSK_ACK_SCHED | ICSK_ACK_TIMER
   icsk_ack.timeout = timeout
