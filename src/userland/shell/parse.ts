@@ -225,7 +225,7 @@ class Parser {
     const items: Item[] = []
     let join: Item['join'] = ';'
     for (;;) {
-      while (this.op() === '\n' || (join === ';' && items.length > 0 && this.op() === ';')) this.at++
+      while (this.op() === '\n') this.at++
       if (this.at >= this.tokens.length || this.op() === ')') {
         if (join !== ';') this.unexpected()
         return items
