@@ -6,7 +6,7 @@
  * boot, the module links its entry into `security_hook_heads.socket_recvmsg` by hand, at the end of the list: it is
  * asked when all others have agreed.
  *
- * The store lands in the last entry's `next`, which is read-only after boot: on hardware the module clears CR0.WP around it.
+ * The store lands in the last entry's `next`, which is read-only after boot: the module clears CR0.WP around it.
  */
 
 import { toVa } from '../base/addr.ts'
@@ -22,6 +22,7 @@ import { register_kprobe, unregister_kprobe } from '../linux/kernel/kprobes.ts'
 import { defineModule, moduleOf, type ModuleSelf } from '../linux/kernel/module/api.ts'
 import { pr_err, pr_info } from '../linux/kernel/printk/printk.ts'
 import { synchronize_rcu } from '../linux/kernel/rcu/tree.ts'
+import { rw_disable, rw_enable } from './syscall_table.ts'
 
 const NAME = 'recvmsg_block'
 const FILE = 'recvmsg_block.c'
@@ -125,14 +126,18 @@ function link(k: Kernel, me: ModuleSelf, heads: bigint): void {
   k.mem.setPointer(entry.$vaOf('head'), head)
   k.mem.setWord(entry.$vaOf('hook'), k.text(recvmsg_block_socket_recvmsg))
   k.mem.setPointer(entry.$vaOf('lsm'), me.string(NAME))
+  rw_enable(k)
   hlist_add_tail_rcu(k.mem, entry.list.$va, head)
+  rw_disable(k)
 }
 
 const recvmsg_block_exit = kfunc(
   FILE,
   function recvmsg_block_exit(k): void {
     const entry = k.ref('security_hook_list', self(k).sym('recvmsg_block_hooks'))
+    rw_enable(k)
     hlist_del_rcu(k.mem, entry.list.$va)
+    rw_disable(k)
     synchronize_rcu(k)
     pr_info(k, `${NAME}: hook removed`)
   },
