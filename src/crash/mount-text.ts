@@ -4,7 +4,7 @@ import { hex, toVa, type Va } from '../base/addr.ts'
 import type { StructRef } from '../btf/ref.ts'
 import { vfsmount_of } from '../helpers/dcache.ts'
 import { for_each_mount, mount_row } from '../helpers/mount.ts'
-import { addressWidth } from '../render/columns.ts'
+import { addressWidth, columnGap } from '../render/columns.ts'
 import { center } from '../render/pad.ts'
 import type { Target } from '../target/target.ts'
 import type { Report } from './dump-command.ts'
@@ -86,13 +86,14 @@ function superblockOf(target: Target, struct: string, member: string, va: Va): b
 function mountHeader(target: Target): string {
   const width = addressWidth(target.wordSize)
   const mount = center(target.types.has('mount') ? 'MOUNT' : 'VFSMOUNT', width)
-  return `${mount} ${center('SUPERBLK', width)} TYPE   DEVNAME   DIRNAME\n`
+  return [mount, center('SUPERBLK', width), 'TYPE   DEVNAME   DIRNAME\n'].join(columnGap(target.wordSize))
 }
 
 function mountLine(target: Target, row: MountJson): string {
   const width = addressWidth(target.wordSize)
   let middle = `${row.type.padEnd(6)} ${row.devname.padEnd(DEVNAME)} `
   while (middle.length > TYPE_AND_DEVICE && middle.endsWith('  ')) middle = middle.slice(0, -1)
-  const addresses = `${hex(row.mount).padStart(width)} ${hex(row.superblk).padStart(width)}`
-  return `${addresses} ${middle}${row.dirname.padEnd(10)}\n`
+  const gap = columnGap(target.wordSize)
+  const addresses = [row.mount, row.superblk].map((at) => hex(at).padStart(width)).join(gap)
+  return `${addresses}${gap}${middle}${row.dirname.padEnd(10)}\n`
 }

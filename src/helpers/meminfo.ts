@@ -143,8 +143,9 @@ function readable<T>(get: () => T): T | undefined {
 function blockdev_pages(kernel: Kernel): number {
   const { types, mem } = kernel
   const at = findSymbolVa(kernel, 'blockdev_superblock')
-  if (at === undefined) return 0
-  const sb = refAt(kernel, 'super_block', mem.pointer(at))
+  const super_block = at === undefined ? 0 : mem.pointer(at)
+  if (super_block === 0) return 0
+  const sb = refAt(kernel, 'super_block', super_block)
   let pages = 0
   for (const inode of list_for_each_entry(
     types,

@@ -160,9 +160,10 @@ export function cache_row(kernel: Kernel, cache: StructRef): CacheRow {
 const slab_bytes = (cache: StructRef): number =>
   PAGE_SIZE * 2 ** Math.min(Number(cache.$int('oo.x')) >>> OO_SHIFT, ORDER_MAX)
 
-const swab = (value: bigint): bigint => {
+/** A word with its bytes the other way round. */
+const swab = (value: bigint, bytes: number): bigint => {
   let result = 0n
-  for (let i = 0; i < 8; i++) result = (result << 8n) | ((value >> BigInt(8 * i)) & 0xffn)
+  for (let i = 0; i < bytes; i++) result = (result << 8n) | ((value >> BigInt(8 * i)) & 0xffn)
   return result
 }
 
@@ -183,7 +184,7 @@ export function free_list(cache: StructRef, first: Va, limit: number): Va[] {
     found.push(at)
     const where = at + offset
     const word = mem.word(where)
-    const plain = random === undefined ? word : word ^ random ^ swab(toAddr(where))
+    const plain = random === undefined ? word : word ^ random ^ swab(toAddr(where), mem.wordSize)
     at = toVa(BigInt.asUintN(mem.wordSize * 8, plain), mem.wordSize)
   }
   return found

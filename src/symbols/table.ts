@@ -73,7 +73,9 @@ export class SymbolTable {
     if (index >= 0) {
       const symbol = this.#symbol(this.#firstAt(index))
       const offset = va - symbol.va
-      if (offset === 0 || (offset > 0 && offset < symbol.size)) return { ...symbol, offset }
+      // on 32 bits an absolute symbol is a number below the kernel: nothing lies behind it
+      const reach = this.wordSize === 4 && symbol.type === 'A' ? 0 : symbol.size
+      if (offset === 0 || (offset > 0 && offset < reach)) return { ...symbol, offset }
     }
     return this.#lookupInModules(va)
   }

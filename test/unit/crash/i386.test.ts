@@ -85,6 +85,31 @@ describe.each(['linux-3.13-i386', 'linux-2.6.24-i386'])('a connection over lo on
     expect(tasks).toMatch(/^[c-f][0-9a-f]{7}\n {2}pid = 510,$/m)
   })
 
+  test('slabs: the free lists of a cache are followed, an address is found in it', async () => {
+    const target = at('connected')
+    const { sk } = socketAt(target, 510, 4)
+    const rows = await crash(target, 'kmem -s TCP')
+    expect(rows).toMatch(/^[c-f][0-9a-f]{7} +1768 +[2-9] +\d+ +\d+ +\d+k {2}TCP$/m)
+    const own = await crash(target, `kmem ${sk.$addr.toString(16)}`)
+    expect(own).toContain(`[${sk.$addr.toString(16)}]`)
+    expect(own).not.toContain('phys_startup_32')
+  })
+
+  test('memory, zones and areas: kmem -i, -z, -v', async () => {
+    const target = at('connected')
+    expect(await crash(target, 'kmem -i')).toMatch(/^ *TOTAL MEM +131072 +512 MB/m)
+    expect(await crash(target, 'kmem -z')).toContain('NAME: "HighMem"')
+    expect(await crash(target, 'kmem -v')).toMatch(
+      /^[c-f][0-9a-f]{7} {2}[c-f][0-9a-f]{7} {2}e0[89a-f][0-9a-f]{5} - e0/m,
+    )
+  })
+
+  test('sys -c names the handlers of the time', async () => {
+    const text = await crash(at('connected'), 'sys -c')
+    expect(text).toMatch(/^ {2}2 {2}sys_fork$/m)
+    expect(text).toMatch(/^102 {2}sys_socketcall$/m)
+  })
+
   test('vtop of kernel and user addresses', async () => {
     const target = at('connected')
     expect(await crash(target, 'vtop c1000000')).toMatch(/^c1000000 {2}1000000 *$/m)

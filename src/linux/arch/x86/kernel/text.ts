@@ -165,6 +165,8 @@ function asmlinkageNames(symbols: readonly LayoutSymbol[], release: string): Lay
     if (symbol.name === 'sys_call_table') return [{ ...symbol, type: 'R' }]
     const entry = ENTRIES[symbol.name]
     if (entry !== undefined) return [{ ...symbol, name: entry }]
+    // inlined in their wrappers then
+    if (/^__(do|se)_sys_/.test(symbol.name)) return []
     if (!symbol.name.startsWith(prefix)) return [symbol]
     const call = symbol.name.slice(prefix.length)
     const name = i386Handler(call)
