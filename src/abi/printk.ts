@@ -5,6 +5,8 @@ export const KERN_ALERT = 1
 export const KERN_CRIT = 2
 export const KERN_ERR = 3
 export const KERN_WARNING = 4
+/** Of messages without a level: `default_message_loglevel`. */
+export const KERN_DEFAULT = 4
 export const KERN_NOTICE = 5
 export const KERN_INFO = 6
 export const KERN_DEBUG = 7

@@ -9,10 +9,13 @@ import { GuestMemory } from '../memory/guest-memory.ts'
 import { PAGE_SIZE } from '../abi/page.ts'
 import { bannerOf } from './arch/x86/kernel/image.ts'
 import * as image from './arch/x86/kernel/image.ts'
+import { isKernelText } from './arch/x86/entry/handler.ts'
+import { trap_init } from './arch/x86/kernel/oops.ts'
 import { write_orc } from './arch/x86/kernel/orc.ts'
 import { task_pt_regs } from './arch/x86/kernel/stack.ts'
 import { withPinned } from './arch/x86/kernel/pinned.ts'
 import { symbolsOf, textSizes, withExports } from './arch/x86/kernel/text.ts'
+import { call_bad_address } from './arch/x86/mm/fault.ts'
 import { start_kernel } from './init/main.ts'
 import { crash_save_vmcoreinfo_init } from './kernel/crash_core.ts'
 import { Kernel, type Cpu, type Thread } from './kernel.ts'
@@ -75,6 +78,10 @@ export function createKernel(options: BootOptions): Kernel {
   free_boot_range(k, physical.freePfn, physical.endPfn)
   image.writeIdentity(k, options.hostname)
   image.writeBtf(k, layout)
+  k.badCall = (pointer) => {
+    if (!isKernelText(k, pointer)) call_bad_address(k, pointer)
+  }
+  trap_init(k)
   if (profile.unwinder === 'orc') write_orc(k)
   image.writeKallsyms(k, layoutSymbols)
   crash_save_vmcoreinfo_init(k, physical.physBase, buildIdOf(profile))

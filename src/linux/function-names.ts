@@ -15,6 +15,13 @@ const HANDLERS = [
   /^__ia32_sys_(\w+)$/,
 ] as const
 
+/** What handles page faults, by the names of the time. */
+const FAULTS: Readonly<Record<string, string>> = {
+  asm_exc_page_fault: 'page_fault',
+  exc_page_fault: 'do_page_fault',
+  page_fault_oops: 'no_context',
+}
+
 /** @returns for the name a function is declared with the one it has in this kernel */
 export function functionNames(profile: Profile): (declared: string) => string {
   if (profile.syscallDispatch !== 'socketcall') return (declared) => declared
@@ -24,6 +31,8 @@ export function functionNames(profile: Profile): (declared: string) => string {
     if (call !== undefined && rank < (best.get(call) ?? HANDLERS.length)) best.set(call, rank)
   }
   return (declared) => {
+    const faults = FAULTS[declared]
+    if (faults !== undefined) return faults
     const [call, rank] = handler(declared)
     return call !== undefined && best.get(call) === rank ? `sys_${call}` : declared
   }

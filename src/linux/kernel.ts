@@ -74,6 +74,8 @@ export class Kernel {
   probed = false
   /** The processor that executes now. */
   cpu!: Cpu
+  /** What a call to where no function is does: the processor faults. Returns where it has nothing to say. */
+  badCall: ((pointer: bigint) => void) | undefined
   private readonly symbolVas = new Map<string, Va>()
   private perCpuOffsets: Va | undefined
   private readonly watchers = new Map<string, FunctionWatcher[]>()
@@ -182,12 +184,14 @@ export class Kernel {
 
   /**
    * The function a pointer in memory points at, to be called: `k.indirect<Recvmsg>(ops.recvmsg)(k, sock, …)`.
-   * @throws InvariantError when no declared function begins there; the oops path checks with {@link codeAt} first
+   * @throws KernelPageFault where nothing is; InvariantError for a function of the kernel that is not simulated
    */
   indirect<F extends (k: Kernel, ...args: never[]) => unknown>(pointer: bigint): F {
     const f = this.codeAt(pointer)
-    if (f === undefined)
+    if (f === undefined) {
+      this.badCall?.(pointer)
       throw new InvariantError(`a call to ${pointer.toString(16)}, where no simulated function is`)
+    }
     return f as unknown as F
   }
 

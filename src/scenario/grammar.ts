@@ -260,6 +260,7 @@ export const sections = {
   module_addresses: z
     .record(z.string().regex(/^\w{1,55}$/), address)
     .describe('where modules lie in memory when they are loaded'),
+  panic_on_oops: z.boolean().describe('an oops is the end of the machine: kernel.panic_on_oops = 1'),
   hostname: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/, { error: 'expected a host name' }),
 } as const
 

@@ -7,6 +7,7 @@ import { PinnedSymbolError } from '../linux/arch/x86/kernel/pinned.ts'
 import { createKernel, DEFAULT_BOOT } from '../linux/boot.ts'
 import { e1000_probe } from '../linux/drivers/net/e1000/e1000_main.ts'
 import type { Kernel } from '../linux/kernel.ts'
+import { set_panic_on_oops } from '../linux/kernel/panic.ts'
 import { moduleAddresses } from '../linux/kernel/module/placement.ts'
 import { runUntilIdle } from '../linux/kernel/sched/run.ts'
 import { in_aton } from '../linux/net/ipv4/devinet.ts'
@@ -32,6 +33,7 @@ const DRIVER = 'e1000'
  */
 export function startMachine(scenario: Scenario): Run {
   const k = bootKernel(scenario)
+  if (scenario.panicOnOops) set_panic_on_oops(k, true)
   const problems: Problem[] = []
   const pins = reservePins(k, scenario, problems)
   scenario.exports.forEach((name, i) => {

@@ -2,6 +2,7 @@
 
 import { CoredrillError } from '../base/errors.ts'
 import { write_frames } from '../linux/arch/x86/kernel/stack.ts'
+import { KernelPanic, panicked } from '../linux/kernel/panic.ts'
 import { runUntil, runUntilDone, runUntilIdle } from '../linux/kernel/sched/run.ts'
 import { logTimes } from '../linux/kernel/printk/printk.ts'
 import type { Kernel } from '../linux/kernel.ts'
@@ -15,7 +16,7 @@ import type { ProbeSpec } from './grammar.ts'
 import { Programs } from './programs.ts'
 import { Refusals } from './refusals.ts'
 import type { ArmedPin } from './pins.ts'
-import type { Scenario, ScenarioStep } from './scenario.ts'
+import { CRASH_SNAPSHOT, type Scenario, type ScenarioStep } from './scenario.ts'
 import { Traces } from './traces.ts'
 
 /** Memory at an instant: the pages that changed since the one before. */
@@ -63,6 +64,8 @@ export class Run {
   readonly rows: StepRow[] = []
   private readonly hosts: ReadonlyMap<string, Host>
   private readonly pins: ReadonlyMap<object, ArmedPin>
+  /** Why the machine has stopped for good. */
+  private panic: string | undefined
   private readonly losses: LossRule[] = []
 
   constructor(
@@ -78,21 +81,28 @@ export class Run {
     this.programs = new Programs(this)
     this.traces = new Traces(k)
     this.refusals = new Refusals(k)
+    panicked(k).keep = () => this.snapshot(CRASH_SNAPSHOT)
     wire(k).lose = (frame) => this.isLost(frame)
   }
 
   /** Run one step, and the machine behind it. @param number from 1 */
   step(step: ScenarioStep, number: number): void {
     const { k } = this
+    if (this.panic !== undefined) this.fail(`${this.panic}: nothing runs any more`)
     if (step.at !== undefined) this.runTo(step.at)
     k.mem.journal.step = number
     for (const pin of step.pins) this.arm(pin)
     logTimes(k).push(...step.log_times)
     const row = this.begin(step)
     const called = step.until === undefined ? undefined : this.watchFor(step.until)
-    step.definition.run(this, step.params)
-    if (called === undefined) this.settle(step)
-    else this.runUntilCalled(step.until ?? '', called)
+    try {
+      step.definition.run(this, step.params)
+      if (called === undefined) this.settle(step)
+      else this.runUntilCalled(step.until ?? '', called)
+    } catch (error) {
+      if (!(error instanceof KernelPanic)) throw error
+      this.panic = error.message
+    }
     row.endNs = k.clock.nowNs
     const left = logTimes(k).splice(0).length
     if (left > 0)

@@ -61,6 +61,7 @@ export interface Scenario {
   readonly seed: string
   readonly clock: ClockSpec
   readonly hostname: string
+  readonly panicOnOops: boolean
   readonly exports: readonly string[]
   /** Symbols of the image that must lie at these addresses. */
   readonly symbols: Readonly<Record<string, bigint>>
@@ -83,6 +84,8 @@ export interface Scenario {
 
 export const DEFAULT_PROFILE = 'debian-6.1-x86_64'
 const DEFAULTS = { cpus: 2, memory: 64 << 20, seed: '1', hostname: 'coredrill' } as const
+/** What memory is kept under when the kernel panics. */
+export const CRASH_SNAPSHOT = 'crashed'
 const STEPS_MAX = 10_000
 
 /**
@@ -118,6 +121,7 @@ class Reader {
 
   scenario(): Scenario {
     this.unknownKeys()
+    this.names.declare('snapshot', CRASH_SNAPSHOT, ['panic_on_oops'])
     const profile = this.section('profile') ?? DEFAULT_PROFILE
     if (findProfile(profile) === undefined) {
       const known = profiles.map((p) => p.name)
@@ -133,6 +137,7 @@ class Reader {
       seed: String(this.section('seed') ?? DEFAULTS.seed),
       clock: this.section('clock') ?? {},
       hostname: this.section('hostname') ?? DEFAULTS.hostname,
+      panicOnOops: this.section('panic_on_oops') ?? false,
       exports: this.section('exports') ?? [],
       symbols: this.section('symbols') ?? {},
       moduleAddresses: this.section('module_addresses') ?? {},

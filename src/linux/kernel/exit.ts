@@ -28,6 +28,7 @@ import { kfunc } from '../kfunc.ts'
 import { mmput } from '../mm/mm_struct.ts'
 import { put_user } from '../lib/usercopy.ts'
 import { __cleanup_sighand, countThreads, put_task_struct_rcu_user } from './fork.ts'
+import { panic } from './panic.ts'
 import { detach_pid, find_vpid, init_pid_ns, pid_nr, task_pid_type } from './pid.ts'
 import { complete } from './sched/completion.ts'
 import { schedule, signal_pending } from './sched/core.ts'
@@ -94,7 +95,7 @@ const exit_notify = kfunc('kernel/exit.c', function exit_notify(k, task: task_st
  */
 export const do_exit = kfunc('kernel/exit.c', function* do_exit(k, code: number): Generator<unknown, never> {
   const task = k.current
-  if (task.pid === 1) throw new InvariantError('Attempted to kill init!')
+  if (task.pid === 1) panic(k, `Attempted to kill init! exitcode=0x${code.toString(16).padStart(8, '0')}`)
   task.flags = task.flags | PF_EXITING
   task.exit_code = code
   exits(k).set(task.pid, code)

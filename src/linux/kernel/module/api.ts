@@ -32,11 +32,11 @@
  */
 
 import { LookupError } from '../../../base/errors.ts'
-import { toVa, type Va } from '../../../base/addr.ts'
+import type { Va } from '../../../base/addr.ts'
 import type { module, pt_regs } from '../../../btf/vmlinux.ts'
 import { handlerAt } from '../../arch/x86/entry/handler.ts'
 import { returnAddress } from '../../arch/x86/kernel/text.ts'
-import { KernelPageFault, X86_PF_INSTR } from '../../arch/x86/mm/fault.ts'
+import { return_to_bad_address } from '../../arch/x86/mm/fault.ts'
 import { cString } from '../../lib/vsprintf.ts'
 import { sleepable } from '../../sleepable.ts'
 import { perKernel, type Kernel } from '../../kernel.ts'
@@ -108,7 +108,7 @@ export interface ModuleDefinition {
 
 export { syscall_arg, syscall_int } from '../../arch/x86/entry/arguments.ts'
 export { mov_cr0, read_cr0, write_cr0, X86_CR0_WP } from '../../arch/x86/kernel/cpu/common.ts'
-export { store_word } from '../../arch/x86/mm/fault.ts'
+export { load_word, store_word } from '../../arch/x86/mm/fault.ts'
 
 const registry = new Map<string, ModuleDefinition>()
 
@@ -213,6 +213,6 @@ export function* call_original(k: Kernel, handler: bigint, regs: pt_regs): Gener
   const back = hook === undefined || callee === undefined ? undefined : returnAddress(k, hook, callee)
   const result = Number(yield* sleepable(f(k, regs)))
   if (back !== undefined && hook !== undefined && k.textIfAny(hook) === undefined)
-    throw new KernelPageFault(k, toVa(back, k.mem.wordSize), X86_PF_INSTR)
+    return_to_bad_address(k, back)
   return result
 }

@@ -4,7 +4,9 @@
  */
 
 import { InvariantError } from '../../../base/errors.ts'
-import type { Cpu, Kernel } from '../../kernel.ts'
+import { deadThread } from '../../arch/x86/kernel/oops.ts'
+import { KernelPageFault } from '../../arch/x86/mm/fault.ts'
+import type { Cpu, Kernel, Thread } from '../../kernel.ts'
 import { chargeAll } from './core.ts'
 import { cpu_rq } from './fair.ts'
 import { haltAgain, isIdle, leaveIdle } from './idle.ts'
@@ -86,6 +88,17 @@ function fireDue(k: Kernel): boolean {
   return event !== undefined
 }
 
+/** To its next stop, or to the fault that ends it: then what is left of it is that it dies. @returns whether it has ended */
+function resume(k: Kernel, thread: Thread, coroutine: NonNullable<Thread['coroutine']>): boolean {
+  try {
+    return coroutine.next().done === true
+  } catch (error) {
+    if (!(error instanceof KernelPageFault)) throw error
+    deadThread(k, thread)
+    return false
+  }
+}
+
 /** Let a CPU run its current task to its next stop. @returns false when it is idle */
 function turn(k: Kernel, cpu: Cpu): boolean {
   k.cpu = cpu
@@ -100,8 +113,8 @@ function turn(k: Kernel, cpu: Cpu): boolean {
   if (thread.coroutine === null) throw new InvariantError(`task ${thread.task.pid} has nothing to run`)
   loadUserPages(k)
   k.mem.journal.site = thread.frames.at(-1)?.id ?? 0
-  const { done } = thread.coroutine.next()
-  if (done === true && cpu.current === thread)
+  const done = resume(k, thread, thread.coroutine)
+  if (done && cpu.current === thread)
     throw new InvariantError(`task ${thread.task.pid} returned without exit`)
   if (isIdle(cpu)) haltAgain(k)
   return true

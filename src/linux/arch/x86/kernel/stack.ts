@@ -31,10 +31,16 @@ export function write_frames(k: Kernel, thread: Thread): Va {
   let caller = thread.frames[0]
   for (let i = 1; i < thread.frames.length; i++) {
     const info = thread.frames[i]
-    if (info === undefined || caller === undefined || k.stackBytes(info) === 0) continue
+    if (info === undefined || caller === undefined || k.stackBytes(info) === 0) {
+      // an entry point has no frame, but what it calls returns into it
+      if (info?.asm === true) caller = info
+      continue
+    }
     const sp = thread.stackPointers[i] as number
     k.mem.journal.site = caller.id
-    k.mem.setWord(sp - word, returnAddress(k, caller, info))
+    const back = returnAddress(k, caller, info)
+    // where the caller's code is gone, what a call has left stays
+    if (back !== 0n) k.mem.setWord(sp - word, back)
     if (k.profile.unwinder === 'fp') {
       k.mem.setPointer(sp - 2 * word, bp)
       bp = sp - 2 * word

@@ -138,6 +138,9 @@ function withBtfMarks(symbols: readonly LayoutSymbol[]): readonly LayoutSymbol[]
 const ENTRIES: Readonly<Record<string, string>> = {
   entry_INT80_32: 'system_call',
   entry_SYSENTER_32: 'ia32_sysenter_target',
+  asm_exc_page_fault: 'page_fault',
+  exc_page_fault: 'do_page_fault',
+  page_fault_oops: 'no_context',
 }
 
 /**
