@@ -79,9 +79,11 @@ function overview(target: Target): Report {
     probes: list(target, 'traces').length,
     packets: list(target, 'frames').length,
   }
+  const borrowed = Buffer.from(target.section('layout') ?? []).toString('latin1')
   const lines = [
     `     FILE: ${rows.file}`,
     `  RELEASE: ${rows.release}`,
+    ...(borrowed === '' ? [] : [`   LAYOUT: structures and symbols are those of ${borrowed}`]),
     `    STEPS: ${rows.steps}`,
     ` PROGRAMS: ${rows.programs}`,
     `   PROBES: ${rows.probes}`,

@@ -117,6 +117,8 @@ function sectionsOf(run: Run): Map<string, Uint8Array> {
     ['traces', json(run.traces.rows())],
     ['refusals', json(run.refusals.all)],
     ['programs', json(run.programs.rows())],
+    // which kernel's structures these are, where they are not this release's own
+    ...(k.profile.borrowedLayout ? [['layout', Buffer.from(k.profile.layout)] as const] : []),
   ])
 }
 

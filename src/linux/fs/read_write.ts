@@ -23,7 +23,7 @@ import {
   SEEK_SET,
 } from '../../abi/fcntl.ts'
 import { ITER_DEST, ITER_SOURCE, MAX_RW_COUNT, MAY_READ, MAY_WRITE } from '../../abi/uio.ts'
-import { syscall_arg, syscall_int } from '../arch/x86/entry/common.ts'
+import { syscall_arg, syscall_int, syscall_long } from '../arch/x86/entry/common.ts'
 import { deref } from '../deref.ts'
 import type { Kernel } from '../kernel.ts'
 import { kfunc } from '../kfunc.ts'
@@ -433,7 +433,7 @@ const ksys_lseek = kfunc(FILE, function* ksys_lseek(k, fd: number, offset: bigin
 export const __x64_sys_lseek = kfunc(
   FILE,
   function* __x64_sys_lseek(k, regs: pt_regs): Generator<unknown, bigint> {
-    const offset = BigInt.asIntN(64, syscall_arg(regs, 1))
+    const offset = syscall_long(regs, 1)
     return yield* ksys_lseek(k, syscall_int(regs, 0), offset, syscall_int(regs, 2))
   },
   { sibling: true },

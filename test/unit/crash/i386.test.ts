@@ -51,6 +51,19 @@ describe.each(['linux-3.13-i386', 'linux-2.6.24-i386'])('a connection over lo on
     expect(await crash(at('connected'), 'sys')).toMatch(/^ {5}MACHINE: i686 {2}\(/m)
   })
 
+  test('info says whose structures these are', async () => {
+    expect(await crash(at('connected'), 'info')).toContain(
+      'structures and symbols are those of linux-6.1.176-i386',
+    )
+  })
+
+  test('bt of the idle tasks begins where the processors do', async () => {
+    const boot = await crash(at('connected'), 'bt -c 0')
+    expect(boot).toMatch(/ start_kernel at [0-9a-f]{8}\n #\d+ \[[0-9a-f]{8}\] startup_32_smp at c1000/)
+    const other = await crash(at('connected'), 'bt -c 1')
+    expect(other).toMatch(/ start_secondary at [0-9a-f]{8}\n #\d+ \[[0-9a-f]{8}\] startup_32_smp at c1000/)
+  })
+
   test('ps, files and net have addresses of eight digits', async () => {
     expect(await crash(at('connected'), 'ps ncat')).toMatch(/^ +510 +500 +0 {2}[c-f][0-9a-f]{7} {2}IN /m)
     const files = await crash(at('connected'), 'files 510')

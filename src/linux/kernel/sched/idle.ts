@@ -20,10 +20,23 @@ const bootFrames = [
   frame('init/main.c', function start_kernel() {}),
   frame('init/main.c', function rest_init() {}),
 ]
+/** The same on i386. */
+const bootFrames32 = [
+  frame('arch/x86/kernel/head_32.S', function startup_32_smp() {}, true),
+  ...bootFrames.slice(2),
+]
 const secondaryFrames = [
   bootFrames[0] as KFunctionInfo,
   frame('arch/x86/kernel/smpboot.c', function start_secondary() {}),
 ]
+const secondaryFrames32 = [bootFrames32[0] as KFunctionInfo, ...secondaryFrames.slice(1)]
+
+/** What this CPU's idle task came through. */
+function baseFrames(k: Kernel): readonly KFunctionInfo[] {
+  if (k.mem.wordSize === 8) return k.cpu.id === 0 ? bootFrames : secondaryFrames
+  return k.cpu.id === 0 ? bootFrames32 : secondaryFrames32
+}
+
 const idleFrames = [
   frame('kernel/sched/idle.c', function cpu_startup_entry() {}),
   frame('kernel/sched/idle.c', function do_idle() {}),
@@ -51,13 +64,11 @@ export function enterIdle(k: Kernel): void {
   const { idle } = k.cpu
   if (k.cpu.current !== idle) return
   dropFrames(k, idle, 0)
-  const base = k.cpu.id === 0 ? bootFrames : secondaryFrames
-  for (const info of [...base, ...idleFrames, ...haltOf(k)]) push(k, idle, info)
+  for (const info of [...baseFrames(k), ...idleFrames, ...haltOf(k)]) push(k, idle, info)
 }
 
 /** Number of frames below the halt: up to and with do_idle. */
-const baseDepth = (k: Kernel): number =>
-  (k.cpu.id === 0 ? bootFrames : secondaryFrames).length + idleFrames.length
+const baseDepth = (k: Kernel): number => baseFrames(k).length + idleFrames.length
 
 /** Something has become runnable: leave the halt and switch. @see kernel/sched/idle.c:do_idle */
 export function leaveIdle(k: Kernel): void {

@@ -35,6 +35,10 @@ export function syscall_arg(regs: pt_regs, index: number): bigint {
 export const syscall_int = (regs: pt_regs, index: number): number =>
   Number(BigInt.asIntN(32, syscall_arg(regs, index)))
 
+/** An argument that is a `long` of the program's word size. */
+export const syscall_long = (regs: pt_regs, index: number): bigint =>
+  BigInt.asIntN(regs.$mem.wordSize === 4 || narrow.has(regs) ? 32 : 64, syscall_arg(regs, index))
+
 /** An argument that is a user address. */
 export const syscall_ptr = (regs: pt_regs, index: number): Va => toVa(syscall_arg(regs, index))
 

@@ -31,7 +31,7 @@ import { ARGUMENTS_64 } from './arguments.ts'
 import { handlerAt, type SyscallHandler } from './handler.ts'
 
 export type { SyscallHandler } from './handler.ts'
-export { syscall_arg, syscall_int, syscall_ptr, syscall_sourced } from './arguments.ts'
+export { syscall_arg, syscall_int, syscall_long, syscall_ptr, syscall_sourced } from './arguments.ts'
 
 /** What entering and leaving the kernel costs, in nanoseconds of virtual time. */
 export const SYSCALL_NS = 400
