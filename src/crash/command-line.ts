@@ -87,7 +87,7 @@ export async function runOnCommandLine(Class: DumpCommandClass, argv: readonly s
       output.write(commandHelp(name, Class, 'shell'))
       return
     }
-    process.exitCode = (await answer(name, own, output)) ? 0 : 1
+    process.exitCode = await answer(name, own, output)
   } catch (error) {
     const failure = failureOf(name, Class.synopsis, error)
     output.note(failure.text.trimEnd())
@@ -95,7 +95,7 @@ export async function runOnCommandLine(Class: DumpCommandClass, argv: readonly s
   }
 }
 
-async function answer(name: string, own: OwnOptions, output: StreamOutput): Promise<boolean> {
+async function answer(name: string, own: OwnOptions, output: StreamOutput): Promise<number> {
   const core = own.core ?? process.env['COREDRILL_CORE']
   if (core === undefined || core === '') throw new Misuse('no dump: give --core FILE or set COREDRILL_CORE')
   const target = await openTarget(
@@ -111,7 +111,7 @@ async function answer(name: string, own: OwnOptions, output: StreamOutput): Prom
   if (report.remark !== undefined) output.remark(`${name}: ${report.remark}`)
   target.keepIndex()
   if (own.verbose) output.note(readText(target))
-  return report.failed !== true
+  return report.status ?? (report.failed === true ? 1 : 0)
 }
 
 /** What of the file was read, in a line. */

@@ -12,6 +12,7 @@ import { duration, load_averages, uptime, utsname, wall_time } from '../helpers/
 import type { Target } from '../target/target.ts'
 import type { Report } from './dump-command.ts'
 import { Misuse } from './misuse.ts'
+import { systemCallOwners } from './sys-owners.ts'
 import { NAMELIST } from './set-variables.ts'
 
 const PAGE = 4096n
@@ -20,12 +21,19 @@ const GB = 1024n * MB
 
 export interface SysInvocation {
   readonly target: Target
-  readonly flags: { readonly c?: boolean; readonly t?: boolean; readonly i?: boolean }
+  readonly flags: {
+    readonly c?: boolean
+    readonly t?: boolean
+    readonly i?: boolean
+    /** with `c`: whose each call is, and what belongs there */
+    readonly owners?: boolean
+  }
   readonly words: readonly string[]
   readonly note: (line: string) => void
 }
 
 export function sysReport({ target, flags, words, note }: SysInvocation): Report {
+  if (flags.owners === true) return systemCallOwners(target, words)
   if (flags.c) return systemCalls(target, words)
   if (flags.t) return taints(target)
   if (flags.i) return firmware(target)

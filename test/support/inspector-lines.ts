@@ -24,6 +24,6 @@ export function inspectorLines(target: Target): string[] {
     `rd ${task} 64`, `rd -S ${task} 16`, 'p init_task', 'px init_task', 'pd init_task.pid', `p *(struct task_struct *)0x${task}`, 'p runqueues:a', 'whatis task_struct',
     `vtop ${task}`, 'vtop 400000', `pte 8000000001a5d067`, 'ptov 1000', 'btop 1000', 'ptob 1',
     'search -t deadbeef', 'search -u deadbeef', 'search -V deadbeef', 'search -c Linux',
-    'explain --all', `explain --task ${pid}`, `explain --sock ${task}`, `why ${task}`,
+    'check', 'check --all', 'sys -c --owners', 'explain --all', `explain --task ${pid}`, `explain --sock ${task}`, `why ${task}`,
   ] // prettier-ignore
 }
