@@ -1,6 +1,14 @@
 import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
 import { btReport } from '../src/crash/bt.ts'
 
+/**
+ * Rows:
+ * - {@link TraceRow} each
+ * - `-e`: {@link TaskFramesRow} each
+ * - `-E`: {@link CpuFramesRow} each
+ * - `-v`: {@link OverflowRow} each
+ * - `-O`: {@link BtDefaultRow}
+ */
 export default class Bt extends DumpCommand {
   static override summary = 'kernel stack traces: of a task, of running tasks, of the one that panicked'
   static override synopsis =

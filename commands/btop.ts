@@ -1,6 +1,7 @@
 import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
 import { convertedReport, PAGE_SHIFT } from '../src/crash/page-number.ts'
 
+/** Rows: {@link ConvertedRow} each. */
 export default class Btop extends DumpCommand {
   static override summary = 'bytes to pages: the page number of an address'
   static override synopsis = 'btop address ...'

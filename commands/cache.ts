@@ -1,6 +1,24 @@
 import { Args, Command, Flags } from '@oclif/core'
 import { cacheFolder, IndexCache, type CachedFile } from '../src/target/index-cache.ts'
 
+/** What is kept, in `cache --json`. */
+interface CacheFolderRow {
+  /** absent where there is no home to keep it in */
+  readonly folder: string | undefined
+  readonly files: readonly CachedKernelRow[]
+  /** were they removed? */
+  readonly cleared: boolean
+}
+
+/** What is kept of one kernel. */
+interface CachedKernelRow {
+  readonly buildId: string | undefined
+  readonly bytes: number
+  /** when it was last used, as ISO 8601 has it */
+  readonly used: string
+}
+
+/** Rows: {@link CacheFolderRow}. */
 export default class Cache extends Command {
   static override summary = 'list or clear what was kept of kernels to open their dumps faster'
   static override description =
@@ -23,14 +41,14 @@ export default class Cache extends Command {
     const cache = folder === undefined ? undefined : new IndexCache(folder, (line) => this.logToStderr(line))
     const files = cache?.files() ?? []
     if (args.action === 'clear') cache?.clear()
-    if (flags.json)
-      this.log(JSON.stringify({ folder, files: files.map(row), cleared: args.action === 'clear' }))
+    const rows: CacheFolderRow = { folder, files: files.map(row), cleared: args.action === 'clear' }
+    if (flags.json) this.log(JSON.stringify(rows))
     else if (args.action === 'clear') this.log(`${files.length} removed from ${folder ?? 'no folder'}`)
     else this.log([`${folder ?? 'no folder'}: ${files.length} kernels`, ...files.map(line)].join('\n'))
   }
 }
 
-const row = ({ name, bytes, usedMs }: CachedFile): object => ({
+const row = ({ name, bytes, usedMs }: CachedFile): CachedKernelRow => ({
   buildId: name.split('.')[0],
   bytes,
   used: new Date(usedMs).toISOString(),

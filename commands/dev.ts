@@ -8,7 +8,14 @@ import {
 import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
 import { Misuse } from '../src/crash/misuse.ts'
 
-/** Rows: {@link MajorsJson}; `-d` and `-D`: `DiskRow` each; `-p`: `PciBus` each; `-i`: ports and memory. */
+/**
+ * Rows:
+ * - {@link MajorsJson}
+ * - `-d` and `-D`: {@link DiskRow} each
+ * - `-p`: {@link PciBus} each
+ * - `-i`: {@link ResourcesJson}
+ * - `-V`: {@link DeviceDumpRow} each
+ */
 export default class Dev extends DumpCommand {
   static override summary = 'devices: character and block majors, disks, PCI, ports and ranges of memory'
   static override synopsis = 'dev [-i | -p | -d | -D ] [-V | -v index [file]]'

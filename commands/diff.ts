@@ -1,7 +1,7 @@
 import { diffReport } from '../src/crash/diff-text.ts'
 import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
 
-/** Rows: {@link ObjectChange}. */
+/** Rows: {@link ObjectChange} each. */
 export default class Diff extends DumpCommand {
   static override summary = 'what changed between two snapshots or dumps: object, member, writer'
   static override synopsis =

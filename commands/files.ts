@@ -4,6 +4,12 @@ import { dentryReport, inodePagesReport } from '../src/crash/files-one.ts'
 import { taskFiles } from '../src/crash/files-text.ts'
 import { addressArgument } from '../src/crash/address-argument.ts'
 
+/**
+ * Rows:
+ * - {@link TaskFiles} each
+ * - `-d`: {@link DentryJson}
+ * - `-p`: {@link InodePagesJson}
+ */
 export default class Files extends DumpCommand {
   static override summary = 'open files of tasks: descriptor, struct file, dentry, inode, type and path'
   static override synopsis = 'files [-d dentry] | [-p inode] | [-c] [-R reference] [pid | taskp] ... '

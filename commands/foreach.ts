@@ -1,6 +1,12 @@
 import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
 import { foreachReport } from '../src/crash/foreach.ts'
 
+/**
+ * Rows:
+ * - {@link ForeachRow} each
+ * - `ps`: as `ps` has them
+ * - `set`: {@link ContextRow} each
+ */
 export default class Foreach extends DumpCommand {
   static override summary = 'a command for each of several tasks: by pid, name, state, or kind'
   static override synopsis =

@@ -19,8 +19,22 @@ import { zonesReport } from '../src/crash/kmem-zones.ts'
 import { Misuse } from '../src/crash/misuse.ts'
 
 /**
- * Rows: {@link KmemAddress} each; `-s` and `-S`: {@link CacheRow}; `-i`: {@link MemoryRow}; `-v`: {@link VmapRow};
- * `-f` and `-F`: `FreeAreaRow`; `-n`: `NodesJson`; `-p`: `PageRow`; `-m`: `PageMembersRow`.
+ * Rows:
+ * - {@link KmemAddress} each
+ * - `-f` and `-F`: {@link FreeAreaRow} each
+ * - `-g`: {@link PageFlagRow} each, with numbers {@link PageFlagsRow} each
+ * - `-h`: {@link HugeRow} each
+ * - `-i`: {@link MemoryUseRow} each
+ * - `-m`: {@link PageMembersRow} each
+ * - `-n`: {@link NodesJson}
+ * - `-o`: {@link PerCpuOffsetRow} each
+ * - `-p`: {@link PageRow} each
+ * - `-s`: {@link CacheRow} each
+ * - `-S`: {@link CacheJson} each
+ * - `-s` and `-S` with an address: {@link SlabAddressRow} each
+ * - `-v`: {@link VmapRow} each
+ * - `-V`: {@link StatisticRow} each
+ * - `-z`: {@link ZoneRow} each
  */
 export default class Kmem extends DumpCommand {
   static override summary =

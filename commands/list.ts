@@ -1,6 +1,6 @@
 import { ListCommand } from '../src/crash/data-list.ts'
 
-/** Rows: {@link ListRow}. */
+/** Rows: {@link ListRow} each. */
 export default class List extends ListCommand {
   static override summary = 'linked lists: their entries and members of them'
   static override synopsis = `list [[-o] offset][-e end][-[s|S] struct[.member[,member] [-l offset]] -[x|d]]

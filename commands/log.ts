@@ -4,6 +4,11 @@ import { auditReport, logReport } from '../src/crash/log-text.ts'
 import { Misuse } from '../src/crash/misuse.ts'
 import { findSymbolVa } from '../src/helpers/kernel.ts'
 
+/**
+ * Rows:
+ * - {@link LogJson} each
+ * - `-a`: {@link AuditJson} each
+ */
 export default class Log extends DumpCommand {
   static override summary = 'the kernel log, oldest message first'
   static override synopsis = 'log [-Ttdmasc]'

@@ -1,6 +1,7 @@
 import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
 import { modulesReport, readModules, taintsReport } from '../src/crash/mod-text.ts'
 
+/** Rows: {@link ModuleJson} each. */
 export default class Mod extends DumpCommand {
   static override summary = 'loaded modules: struct module, name, base, size'
   static override synopsis =

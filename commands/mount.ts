@@ -4,6 +4,7 @@ import { currentTask, tasksOfWords } from '../src/crash/task-words.ts'
 import type { TaskContext } from '../src/helpers/tasks.ts'
 import { find_task } from '../src/helpers/pid.ts'
 
+/** Rows: {@link MountJson} each. */
 export default class Mount extends DumpCommand {
   static override summary = 'mounted file systems of a namespace'
   static override synopsis = 'mount [-f][-i] [-n pid|task] [mount|vfsmount|superblock|dev|dir|dentry|inode]'

@@ -10,7 +10,16 @@ import { tasksOfWords } from '../src/crash/task-words.ts'
 import { globalRef } from '../src/helpers/kernel.ts'
 import { ipv4_text } from '../src/helpers/inet-address.ts'
 import { task_net } from '../src/helpers/net.ts'
+import type { DottedQuadRow } from '../src/crash/rows.ts'
 
+/**
+ * Rows:
+ * - {@link DeviceJson} each
+ * - `-a`: {@link NeighbourJson} each
+ * - `-s` and `-S`: {@link TaskSockets} each
+ * - `--all`: {@link InetSocketJson} each
+ * - `-N`: {@link DottedQuadRow}
+ */
 export default class Net extends DumpCommand {
   static override summary = 'network interfaces, the ARP table, and the sockets of tasks'
   static override synopsis =
@@ -75,5 +84,5 @@ function dottedQuad(word: string): Report {
   if (!decimal && !/^(0x)?[0-9a-f]+$/i.test(word)) throw new UsageError(word, `invalid input: "${word}"`)
   const value = Number(BigInt.asUintN(32, BigInt(decimal ? word : `0x${word.replace(/^0x/i, '')}`)))
   const text = ipv4_text(value)
-  return { rows: { address: text }, text: `${text}\n` }
+  return { rows: { address: text } satisfies DottedQuadRow, text: `${text}\n` }
 }

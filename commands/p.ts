@@ -1,6 +1,6 @@
 import { PrintCommand } from '../src/crash/expression-print.ts'
 
-/** Rows: {@link ValueRow}. */
+/** Rows: {@link ValueRow} each. */
 export default class P extends PrintCommand {
   static override summary = "an expression's value"
   static override synopsis = 'p [-x|-d][-u] [expression | symbol[:cpuspec]]'

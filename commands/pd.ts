@@ -1,6 +1,6 @@
 import { PrintCommand } from '../src/crash/expression-print.ts'
 
-/** Rows: {@link ValueRow}. */
+/** Rows: {@link ValueRow} each. */
 export default class Pd extends PrintCommand {
   static override summary = "an expression's value in decimal"
   static override synopsis = 'pd [-x|-d][-u] [expression | symbol[:cpuspec]]'

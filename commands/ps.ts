@@ -4,6 +4,18 @@ import { psReport } from '../src/crash/ps.ts'
 
 const EXCLUSIVE = ['a', 't', 'c', 'p', 'g', 'l', 'm', 'S', 'r', 'A'] as const
 
+/**
+ * Rows:
+ * - {@link PsRow} each
+ * - `-p`: {@link PsAncestorsRow} each
+ * - `-c`: {@link PsChildrenRow} each
+ * - `-g`: {@link PsThreadsRow} each
+ * - `-t`: {@link PsTimesRow} each
+ * - `-l` and `-m`: {@link PsLastRunRow} each
+ * - `-r`: {@link PsLimitsRow} each
+ * - `-a`: {@link PsArgumentsRow} each
+ * - `-S`: an object, how many tasks by state
+ */
 export default class Ps extends DumpCommand {
   static override summary = 'tasks: pid, parent, CPU, state, memory, name; families, times, limits, arguments'
   static override synopsis =

@@ -4,6 +4,7 @@ import { Misuse } from '../src/crash/misuse.ts'
 import { pteText } from '../src/crash/pte-text.ts'
 import { translate_pte, type PteRow } from '../src/helpers/pte.ts'
 
+/** Rows: {@link PteRow} each. */
 export default class Pte extends DumpCommand {
   static override summary = 'page table entries in words: physical address and flags'
   static override synopsis = 'pte contents ...'

@@ -3,9 +3,10 @@ import { hexNumber } from '../src/crash/data-address.ts'
 import { UsageError } from '../src/base/errors.ts'
 import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
 import { Misuse } from '../src/crash/misuse.ts'
+import type { PtovRow } from '../src/crash/rows.ts'
 import { addressWidth } from '../src/render/columns.ts'
 
-/** Rows: `{ virtual, physical }` each. */
+/** Rows: {@link PtovRow} each. */
 export default class Ptov extends DumpCommand {
   static override summary = 'physical to virtual: where the kernel sees a physical address'
   static override synopsis = 'ptov address ...'
@@ -15,7 +16,7 @@ export default class Ptov extends DumpCommand {
     if (words.length === 0) throw new Misuse()
     const width = addressWidth(target.wordSize)
     const line = (left: string, right: string): string => `${left.padEnd(width)}  ${right.padEnd(width)}\n`
-    const rows = words.map((word) => {
+    const rows = words.map((word): PtovRow => {
       const physical = hexNumber(word)
       if (physical === undefined) throw new UsageError(word, `invalid input: "${word}"`)
       const virtual = BigInt.asUintN(target.wordSize * 8, toAddr(target.pageOffset) + physical)

@@ -1,6 +1,11 @@
 import { RdCommand } from '../src/crash/data-rd.ts'
 
-/** Rows: {@link MemoryRow}. */
+/**
+ * Rows:
+ * - {@link MemoryRow} each
+ * - `-r`: {@link RawRow} each
+ * - `-a`: {@link AsciiRow} each
+ */
 export default class Rd extends RdCommand {
   static override summary = 'read memory'
   static override synopsis = `rd [-adDsSupxmfNR][-8|-16|-32|-64][-o offs][-e addr][-r file][address|symbol]

@@ -3,7 +3,12 @@ import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-com
 import { Misuse } from '../src/crash/misuse.ts'
 import { clocksReport, groupsReport, lagReport, queuesReport, runningReport } from '../src/crash/runq.ts'
 
-/** Rows: {@link RunqRow}; with `-t`, `-m` and `-T` {@link RunqClockRow}. */
+/**
+ * Rows:
+ * - {@link RunqRow} each
+ * - `-t` and `-m`: {@link RunqClockRow} each
+ * - `-T`: {@link RunqLagRow} each
+ */
 export default class Runq extends DumpCommand {
   static override summary = 'tasks on the runqueues of the CPUs'
   static override synopsis = 'runq [-t] [-T] [-m] [-g] [-c cpu(s)]'

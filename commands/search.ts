@@ -22,7 +22,7 @@ import type { SearchPage } from '../src/helpers/memory-search.ts'
 import { task_table } from '../src/helpers/tasks.ts'
 import type { Target } from '../src/target/target.ts'
 
-/** Rows: {@link SearchRow}. */
+/** Rows: {@link SearchRow} each. */
 export default class Search extends DumpCommand {
   static override summary = 'find values or text in kernel, user or physical memory, or in stacks'
   static override synopsis = `search [-s start] [ -[kKV] | -u | -p | -t | -T ] [-e end | -l length] [-m mask]

@@ -1,6 +1,12 @@
 import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
 import { setReport } from '../src/crash/set.ts'
 
+/**
+ * Rows:
+ * - {@link ContextRow}
+ * - `-v`: an object, each variable with its value as text
+ * - a variable: the same with that one
+ */
 export default class Set extends DumpCommand {
   static override summary = 'the current task, another task, and the variables of the session'
   static override synopsis = 'set [[-a] [pid | taskp] | [-c cpu] | -p] | [crash_variable [setting]] | -v'

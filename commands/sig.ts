@@ -4,10 +4,16 @@ import { Misuse } from '../src/crash/misuse.ts'
 import { sigAnswer } from '../src/crash/sig-text.ts'
 import { signal_name, signals_of } from '../src/helpers/signal.ts'
 import { task_table, type TaskContext } from '../src/helpers/tasks.ts'
+import type { SignalRow } from '../src/crash/rows.ts'
 
 const SIGNALS = 64
 
-/** Rows: {@link SigRow}; with `-l` and `-s` number and name of each signal. */
+/**
+ * Rows:
+ * - {@link SigRow} each
+ * - `-l`: {@link SignalRow} each
+ * - `-s`: for each set a list of {@link SignalRow}
+ */
 export default class Sig extends DumpCommand {
   static override summary = 'signal actions and pending signals of tasks'
   static override synopsis = 'sig [[-l] | [-s sigset]] | [-g] [pid | taskp] ...'
@@ -41,7 +47,7 @@ export default class Sig extends DumpCommand {
   }
 }
 
-const rowsOf = (signals: readonly number[]): { sig: number; name: string }[] =>
+const rowsOf = (signals: readonly number[]): SignalRow[] =>
   signals.map((sig) => ({ sig, name: signal_name(sig) }))
 
 function listed(signals: readonly number[]): Report {

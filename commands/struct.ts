@@ -1,6 +1,6 @@
 import { StructCommand } from '../src/crash/struct-command.ts'
 
-/** Rows: {@link StructRow}. */
+/** Rows: {@link StructRow} each. */
 export default class Struct extends StructCommand {
   static override summary = 'declarations and contents of structures'
   static override synopsis = `struct struct_name[.member[,member]][-o][-l offset][-rfuxdp]

@@ -1,6 +1,6 @@
 import { SymCommand } from '../src/crash/data-sym.ts'
 
-/** Rows: {@link SymbolRow}. */
+/** Rows: {@link SymbolRow} each. */
 export default class Sym extends SymCommand {
   static override summary = 'symbols and their addresses'
   static override synopsis = 'sym [-l] | [-M] | [-m module] | [-p|-n] | [-q string] | [symbol | vaddr]'

@@ -1,6 +1,7 @@
 import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
 import { taskReport } from '../src/crash/task.ts'
 
+/** Rows: {@link TaskRow} each. */
 export default class Task extends DumpCommand {
   static override summary = 'the task_struct and thread_info of tasks'
   static override synopsis = 'task [-R member[,member]] [-dx] [pid | taskp] ...'

@@ -4,7 +4,7 @@ import { Misuse } from '../src/crash/misuse.ts'
 import { offsetOf } from '../src/crash/struct-command.ts'
 import { treeReport, treeStart, treeType } from '../src/crash/tree-text.ts'
 
-/** Rows: {@link TreeRow}. */
+/** Rows: {@link TreeRow} each. */
 export default class Tree extends DumpCommand {
   static override summary =
     'red-black trees, xarrays, radix and maple trees: their entries and members of them'

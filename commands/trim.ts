@@ -7,6 +7,7 @@ import { Misuse } from '../src/crash/misuse.ts'
 import { trim } from '../src/crash/trim.ts'
 import { trimText } from '../src/crash/trim-text.ts'
 
+/** Rows: {@link TrimRow}. */
 export default class Trim extends Command {
   static override summary = 'cut a dump down to the pages some commands read, to share or to keep'
   static override description =

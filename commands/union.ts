@@ -1,6 +1,6 @@
 import { StructCommand } from '../src/crash/struct-command.ts'
 
-/** Rows: {@link StructRow}. */
+/** Rows: {@link StructRow} each. */
 export default class Union extends StructCommand {
   static override summary = 'declarations and contents of unions'
   static override synopsis = `union union_name[.member[,member]] [-o][-l offset][-rfuxdp]

@@ -6,15 +6,20 @@ import { ScenarioError, type Problem } from '../src/scenario/problem.ts'
 import { readScenario } from '../src/scenario/record-file.ts'
 import { schemaText } from '../src/scenario/schema.ts'
 
-/** A file, and what is wrong with it; nothing when it is a scenario. */
-interface Verdict {
+/** A file in `validate --json`. */
+interface VerdictRow {
   readonly file: string
-  /** line and column count from 1; 0 for a file that cannot be read */
+  /** none when it is a scenario; line and column count from 1, and are 0 for a file that cannot be read */
   readonly problems: readonly { code: string; message: string; line: number; column: number }[]
+}
+
+/** A file, and what is wrong with it; nothing when it is a scenario. */
+interface Verdict extends VerdictRow {
   /** all of it, as it is shown */
   readonly text: string
 }
 
+/** Rows: {@link VerdictRow} each. */
 export default class Validate extends Command {
   static override summary = 'report every problem of scenarios without running them'
   static override description =
@@ -51,7 +56,7 @@ export default class Validate extends Command {
     if (flags.json)
       process.stdout.write(
         `${JSON.stringify(
-          verdicts.map(({ file, problems }) => ({ file, problems })),
+          verdicts.map(({ file, problems }): VerdictRow => ({ file, problems })),
           null,
           2,
         )}\n`,

@@ -5,6 +5,7 @@ import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-com
 import { eachTask } from '../src/crash/each-task.ts'
 import { vmAnswer } from '../src/crash/vm-text.ts'
 
+/** Rows: {@link VmJson} each. */
 export default class Vm extends DumpCommand {
   static override summary = 'virtual memory of tasks: size, VMAs, their files and pages'
   static override synopsis = 'vm [-p | -v | -m | [-R reference]] [-x|-d] [-M mm] [pid | taskp] ...'

@@ -12,6 +12,7 @@ import type { Target } from '../src/target/target.ts'
 const USER_END = 2 ** 47
 const USER_END_LA57 = 2 ** 56
 
+/** Rows: {@link VtopJson} each. */
 export default class Vtop extends DumpCommand {
   static override summary = 'virtual to physical: page tables, entry, VMA and page of an address'
   static override synopsis = 'vtop [-c [pid | taskp]] [-u|-k] address ...'

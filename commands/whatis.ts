@@ -1,6 +1,6 @@
 import { WhatisCommand } from '../src/crash/struct-whatis.ts'
 
-/** Rows: {@link WhatisRow}. */
+/** Rows: {@link WhatisRow} each. */
 export default class Whatis extends WhatisCommand {
   static override summary = 'what a name is: type, variable or function'
   static override synopsis = `whatis [[-o] [struct | union | typedef | symbol]] | 

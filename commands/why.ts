@@ -1,7 +1,7 @@
 import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
 import { whyReport } from '../src/crash/why-text.ts'
 
-/** Rows: {@link WhyRow}. */
+/** Rows: {@link WhyRow} each. */
 export default class Why extends DumpCommand {
   static override summary = 'who stored this, and where the value came from, back to the packet'
   static override synopsis = 'why [--size bytes] address | expression'

@@ -4,6 +4,7 @@ import { hex, hexFull, toAddr, type Va } from '../base/addr.ts'
 import type { FrameEvent, TraceEvent } from '../helpers/backtrace.ts'
 import { user_mode, type Registers } from '../helpers/registers.ts'
 import type { SymbolHit } from '../symbols/symbol.ts'
+import type { TraceEventRow } from './rows.ts'
 
 export interface TraceStyle {
   readonly wordSize: 4 | 8
@@ -106,7 +107,7 @@ function registers32(r: Registers): string {
 const hexOf = (va: Va): string => (Number.isNaN(va) ? '0' : hex(va))
 
 /** One event as `bt --json` has it; a frame's words only with `-f`. */
-export function eventRow(event: TraceEvent): object {
+export function eventRow(event: TraceEvent): TraceEventRow {
   switch (event.kind) {
     case 'frame': {
       const { level, rsp, text, symbol, words } = event

@@ -13,6 +13,7 @@ import { eventRow, eventText, registersText, withOffset, type TraceStyle } from 
 import { stackWord } from './bt-word.ts'
 import type { Context } from './context.ts'
 import type { Report } from './dump-command.ts'
+import type { BtDefaultRow, CpuFramesRow, OverflowRow, TaskFramesRow, TaskOfRow, TraceRegistersRow, TraceRow } from './rows.ts' // prettier-ignore
 import { cpuList } from './cpu-list.ts'
 import { taskHeader } from './task-header.ts'
 import { currentTask, tasksOfWord } from './task-words.ts'
@@ -107,7 +108,8 @@ class Bt {
     if (flags.l) note('line numbers are not available')
     const parts = this.#parts()
     const failed = (): boolean => this.#failed
-    const rows = (): object[] => parts.flatMap((part) => ('task' in part ? [this.#row(part.task)] : []))
+    const rows = (): (TraceRow | TaskFramesRow)[] =>
+      parts.flatMap((part) => ('task' in part ? [this.#row(part.task)] : []))
     return {
       get rows() {
         return rows()
@@ -266,7 +268,7 @@ class Bt {
         yield found === '' ? '(none found)\n\n' : `${found}\n`
       }
     }
-    const rows = wanted.map((s) => ({
+    const rows = wanted.map((s): CpuFramesRow => ({
       cpu: s.cpu,
       stack: s.name,
       frames: this.#frameRows(stackOf(s)),
@@ -275,9 +277,9 @@ class Bt {
   }
 
   /** Exception frames in `--json`. */
-  #frameRows(stack: Stack | undefined): object[] {
+  #frameRows(stack: Stack | undefined): TraceRegistersRow[] {
     const frames = stack === undefined ? [] : [...this.#tracer.exceptionFrames(stack)]
-    return frames.map(({ at, regs, symbol }) => ({
+    return frames.map(({ at, regs, symbol }): TraceRegistersRow => ({
       at: address(at),
       mode: user_mode(regs) ? 'user' : 'kernel',
       ...(symbol !== undefined && { symbol: symbol.name, offset: symbol.offset }),
@@ -287,7 +289,7 @@ class Bt {
 
   /** `-v`: is the end of every stack still as it was made? */
   #overflows(): Report {
-    const rows: object[] = []
+    const rows: OverflowRow[] = []
     const failing = new Set<TaskContext>()
     const found: string[] = []
     for (const task of this.#table.tasks) {
@@ -315,10 +317,10 @@ class Bt {
     const old = context.kept.get('bt -O') !== true
     context.kept.set('bt -O', old)
     note(`use ${old ? 'old' : 'new'} bt method by default`)
-    return { rows: { old }, text: '' }
+    return { rows: { old } satisfies BtDefaultRow, text: '' }
   }
 
-  #row(task: TaskContext): object {
+  #row(task: TaskContext): TraceRow | TaskFramesRow {
     if (this.#in.flags.e) return { ...taskRow(task), frames: this.#frameRows(this.#tracer.stackOf(task)) }
     const trace = [...this.#tracer.trace(task, this.#options)].map(eventRow)
     return { ...taskRow(task), trace }
@@ -328,6 +330,6 @@ class Bt {
 /** @see include/uapi/linux/magic.h */
 const STACK_END_MAGIC = 0x57ac6e9dn
 
-const taskRow = ({ pid, task, cpu, comm }: TaskContext): object => ({ pid, task: task.$addr, cpu, comm })
+const taskRow = ({ pid, task, cpu, comm }: TaskContext): TaskOfRow => ({ pid, task: task.$addr, cpu, comm })
 
 const address = (va: Va): bigint => toAddr(va)

@@ -24,6 +24,20 @@ export interface MemoryRow {
   readonly text?: string
 }
 
+/** What `rd -r` wrote. */
+export interface RawRow {
+  readonly address: bigint
+  /** how many */
+  readonly bytes: number
+  readonly path: string
+}
+
+/** The text of `rd -a`. */
+export interface AsciiRow {
+  readonly address: bigint
+  readonly text: string
+}
+
 export const rdFlags = {
   p: { name: 'physical', summary: 'the address is physical' },
   u: { name: 'user', summary: 'the address is of the current task' },
@@ -138,8 +152,9 @@ function writeRaw(plan: Plan, path: string): Report {
   // the count is of bytes here
   const bytes = readUnit(plan.mem, plan.space, plan.at, plan.count, unitName(plan))
   writeFileSync(path, bytes)
+  const row: RawRow = { address: plan.at, bytes: bytes.length, path }
   return {
-    rows: [{ address: plan.at, bytes: bytes.length, path }],
+    rows: [row],
     text: `${bytes.length} bytes copied from 0x${hex(plan.at)} to ${path}\n`,
   }
 }
@@ -159,7 +174,7 @@ function asciiReport(plan: Plan, counted: boolean, digits: number): Report {
     if (shown % ASCII_LINE === 0) text += `${shown > 0 ? '\n' : ''}${hex(at).padStart(digits)}:  `
     text += String.fromCharCode(byte)
   }
-  const rows = [{ address: plan.at, text: text.replace(/\n? *[0-9a-f]+: {2}/g, '') }]
+  const rows: AsciiRow[] = [{ address: plan.at, text: text.replace(/\n? *[0-9a-f]+: {2}/g, '') }]
   return { rows, text: shown === limit ? `${text}\n` : text }
 }
 

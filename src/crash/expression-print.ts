@@ -22,7 +22,8 @@ export interface ValueRow {
   readonly type: string
   readonly cpu?: number
   readonly address?: bigint
-  readonly value: PlainValue
+  /** absent where a per-CPU variable was named without CPUs: only the places of its copies are told */
+  readonly value?: PlainValue
 }
 
 export const printFlags = {

@@ -8,6 +8,7 @@ import type { Json, Report } from './dump-command.ts'
 import { foreachWords, type ForeachWords } from './foreach-words.ts'
 import { contextRow, contextText } from './set-context.ts'
 import { taskHeader } from './task-header.ts'
+import type { ForeachRow } from './rows.ts'
 
 export interface ForeachInvocation {
   readonly target: Target
@@ -77,7 +78,7 @@ function joined(asked: ForeachWords, parts: readonly Part[]): Report {
     }
   }
   const rows = (): Json =>
-    parts.map(({ task, report }) => ({
+    parts.map(({ task, report }): ForeachRow => ({
       pid: task.pid,
       task: task.task.$addr,
       comm: task.comm,

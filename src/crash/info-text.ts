@@ -4,23 +4,12 @@ import { DumpError, UsageError } from '../base/errors.ts'
 import { frame_text, pcap_frames } from '../helpers/packet.ts'
 import type { Target } from '../target/target.ts'
 import type { Report } from './dump-command.ts'
+import type { InfoRow, PacketRow, ProbeRow, ProgramRow, SnapshotRow, StepRow } from './rows.ts'
 
 interface Step {
   readonly name: string
   readonly summary: string
   readonly atNs: number
-}
-interface Program {
-  readonly name: string
-  readonly pid: number
-  readonly argv: readonly string[]
-  readonly stdout: string
-  readonly stderr: string
-  readonly exit: { readonly status: number; readonly signal: number } | null
-}
-interface Trace {
-  readonly name: string
-  readonly lines: readonly string[]
 }
 interface Frame {
   readonly number: number
@@ -69,8 +58,12 @@ function list<T>(target: Target, name: string): readonly T[] {
 const seconds = (ns: number | bigint): string => (Number(ns) / 1e9).toFixed(6)
 
 function overview(target: Target): Report {
-  const snapshots = target.snapshots.map(({ name, step, timeNs }) => ({ name, step, time: seconds(timeNs) }))
-  const rows = {
+  const snapshots = target.snapshots.map(({ name, step, timeNs }): SnapshotRow => ({
+    name,
+    step,
+    time: seconds(timeNs),
+  }))
+  const rows: InfoRow = {
     file: target.path,
     release: target.vmcoreinfo.get('OSRELEASE') ?? '',
     snapshots,
@@ -95,7 +88,7 @@ function overview(target: Target): Report {
 }
 
 function stepsReport(target: Target): Report {
-  const rows = list<Step>(target, 'steps').map(({ name, summary, atNs }, step) => ({
+  const rows = list<Step>(target, 'steps').map(({ name, summary, atNs }, step): StepRow => ({
     step,
     time: seconds(atNs),
     name,
@@ -108,8 +101,8 @@ function stepsReport(target: Target): Report {
 }
 
 function programsReport(target: Target): Report {
-  const rows = list<Program>(target, 'programs')
-  const ended = ({ exit }: Program): string =>
+  const rows = list<ProgramRow>(target, 'programs')
+  const ended = ({ exit }: ProgramRow): string =>
     exit === null
       ? 'running'
       : exit.signal > 0
@@ -127,13 +120,13 @@ function programsReport(target: Target): Report {
 }
 
 function probesReport(target: Target): Report {
-  const rows = list<Trace>(target, 'traces')
+  const rows = list<ProbeRow>(target, 'traces')
   return { rows, text: rows.map(({ lines }) => `${lines.join('\n')}\n`).join('') }
 }
 
 function packetsReport(target: Target): Report {
   const frames = [...pcap_frames(target.section('packets') ?? new Uint8Array(0))]
-  const rows = list<Frame>(target, 'frames').map(({ number, atNs, device, direction }, i) => ({
+  const rows = list<Frame>(target, 'frames').map(({ number, atNs, device, direction }, i): PacketRow => ({
     number,
     time: seconds(atNs),
     device,

@@ -28,6 +28,13 @@ export interface KmemAddress {
   page?: PageRow
 }
 
+/** An address in `kmem -s --json`. */
+export interface SlabAddressRow {
+  readonly cache: CacheRow
+  /** with that one object only */
+  readonly slab: SlabJson
+}
+
 /** The line above {@link vmapLine}. */
 export const VMAP_HEADER =
   '   VMAP_AREA         VM_STRUCT                 ADDRESS RANGE                SIZE\n'
@@ -92,10 +99,7 @@ function slabPart(target: Target, va: Va, row: KmemAddress): string | undefined 
 }
 
 /** The cache, slab and object an address of the direct map is in; undefined when it is in none. */
-export function slabAnswer(
-  target: Target,
-  va: Va,
-): { row: { cache: CacheRow; slab: SlabJson }; text: string } | undefined {
+export function slabAnswer(target: Target, va: Va): { row: SlabAddressRow; text: string } | undefined {
   const phys = directMapped(target, va)
   if (phys === undefined || !has_slub(target)) return undefined
   const pfn = Math.floor(phys / PAGE_SIZE)

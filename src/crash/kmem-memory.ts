@@ -7,14 +7,14 @@ import type { Target } from '../target/target.ts'
 import type { Report } from './dump-command.ts'
 
 /** A line of `kmem -i --json`. */
-export interface MemoryRow {
+export interface MemoryUseRow {
   readonly name: string
   readonly pages: number
   /** of what the line above its group is; null for that line itself */
   readonly percent: number | null
 }
 
-interface Line extends MemoryRow {
+interface Line extends MemoryUseRow {
   readonly of: string
 }
 
@@ -81,6 +81,6 @@ export function memoryReport(target: Target): Report {
   const frames = framesOf(target)
   const groups = linesOf(memory_use(target, frames))
   const header = '                 PAGES        TOTAL      PERCENTAGE\n'
-  const rows = groups.flat().map(({ name, pages, percent }): MemoryRow => ({ name, pages, percent }))
+  const rows = groups.flat().map(({ name, pages, percent }): MemoryUseRow => ({ name, pages, percent }))
   return { rows, text: header + groups.map((lines) => lines.map(lineText).join('')).join('\n') }
 }

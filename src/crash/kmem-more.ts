@@ -10,6 +10,7 @@ import { addressWidth } from '../render/columns.ts'
 import { center } from '../render/pad.ts'
 import type { Target } from '../target/target.ts'
 import type { Report } from './dump-command.ts'
+import type { PerCpuOffsetRow } from './rows.ts'
 
 /** Orders above this are damage. */
 const ORDER_MAX = 30
@@ -70,9 +71,17 @@ function eventStates(target: Target): Map<string, bigint> {
   return stats
 }
 
+/** A word in `kmem -g NUMBER --json`. */
+export interface PageFlagsRow {
+  /** as it was given */
+  readonly flags: bigint
+  /** the bits set in it */
+  readonly names: readonly PageFlagRow[]
+}
+
 /** `kmem -o` */
 export function offsetsReport(target: Target): Report {
-  const rows = Array.from({ length: cpu_count(target) }, (_, cpu) => ({
+  const rows = Array.from({ length: cpu_count(target) }, (_, cpu): PerCpuOffsetRow => ({
     cpu,
     offset: toAddr(per_cpu_offset(target, cpu)),
   }))
@@ -92,7 +101,7 @@ export function flagsReport(target: Target): Report {
  */
 export function flagsOfReport(target: Target, words: readonly string[]): Report {
   const { rows: all, bits } = pageFlags(target)
-  const answers = words.map((word) => {
+  const answers = words.map((word): { row: PageFlagsRow; text: string } => {
     if (!/^(0x)?[0-9a-f]{1,16}$/i.test(word)) throw new UsageError(word, `invalid input: "${word}"`)
     const flags = BigInt(`0x${word.replace(/^0x/i, '')}`)
     const rows = all.filter(({ bit }) => (flags & (1n << BigInt(bit))) !== 0n)

@@ -15,7 +15,7 @@ import { task_table, type TaskContext, type TaskTable } from '../helpers/tasks.t
 import type { Target } from '../target/target.ts'
 import { cpuList } from './cpu-list.ts'
 import type { Json, Report } from './dump-command.ts'
-import { psHeading, psLine, psRow } from './ps-row.ts'
+import { psHeading, psLine, psRow, type PsRow } from './ps-row.ts'
 import {
   ancestors,
   ancestorsText,
@@ -34,7 +34,18 @@ import {
 } from './ps-more.ts'
 import { selectors, type Selector } from './ps-select.ts'
 import { faultMark, isDamage } from './fault-mark.ts'
+import type { PsAncestorsRow, PsArgumentsRow, PsChildrenRow, PsLastRunRow, PsLimit, PsLimitsRow, PsRelative, PsThreadsRow, PsTimesRow } from './rows.ts' // prettier-ignore
 import { taskHeader } from './task-header.ts'
+
+type PsAnyRow =
+  | PsRow
+  | PsAncestorsRow
+  | PsChildrenRow
+  | PsThreadsRow
+  | PsTimesRow
+  | PsLastRunRow
+  | PsLimitsRow
+  | PsArgumentsRow
 
 type Flag = 'k' | 'u' | 'G' | 's' | 'p' | 'c' | 't' | 'l' | 'm' | 'a' | 'g' | 'r' | 'S' | 'A' | 'H'
 
@@ -142,11 +153,15 @@ const startOf = (t: TaskContext): bigint => t.task.$int('start_time')
 const compare = (a: bigint, b: bigint): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** Durations as numbers: exact up to a hundred days of nanoseconds. */
-const numbers = (times: Times): object =>
-  Object.fromEntries(Object.entries(times).map(([name, value]) => [name, Number(value)]))
+const numbers = (times: Times): Omit<PsTimesRow, keyof PsRow> => ({
+  run_seconds: Number(times.run_seconds),
+  start_ns: Number(times.start_ns),
+  user_ns: Number(times.user_ns),
+  system_ns: Number(times.system_ns),
+})
 
 /** A resource limit; `null` where there is none. */
-function limitRow({ name, current, maximum }: ReturnType<typeof task_rlimits>[number]): object {
+function limitRow({ name, current, maximum }: ReturnType<typeof task_rlimits>[number]): PsLimit {
   const limit = (n: bigint): number | null => (n >= 2n ** 64n - 1n ? null : Number(n))
   return { name, current: limit(current), maximum: limit(maximum) }
 }
@@ -268,11 +283,11 @@ class PsText {
     return (this.#width ??= youngest === undefined ? 0 : String(task_last_run(youngest.task)).length)
   }
 
-  #row(task: TaskContext): object {
+  #row(task: TaskContext): PsAnyRow {
     const { p, c, t, l, m, a, g, r } = this.#flags
     const table = this.#table
     const row = psRow(table, task)
-    const brief = (of: readonly TaskContext[]): object[] =>
+    const brief = (of: readonly TaskContext[]): PsRelative[] =>
       of.map((x) => ({ pid: x.pid, task: x.task.$addr, comm: x.comm }))
     if (p) return { ...row, ancestors: brief(ancestors(table, task).slice(0, -1)) }
     if (c) return { ...row, children: brief(childrenOf(table, task)) }
@@ -285,7 +300,7 @@ class PsText {
   }
 
   /** Arguments that cannot be read leave the row; what is wrong stands in their place. */
-  #argumentsRow(task: TaskContext): object {
+  #argumentsRow(task: TaskContext): Pick<PsArgumentsRow, 'argv' | 'envp' | 'problem'> {
     try {
       return argumentsOf(this.#target, task) ?? { argv: [], envp: [] }
     } catch (error) {

@@ -19,6 +19,7 @@ import { nanoseconds } from '../helpers/time.ts'
 import type { Target } from '../target/target.ts'
 import type { Report } from './dump-command.ts'
 import { faultMark, isDamage } from './fault-mark.ts'
+import type { RunqLagRow } from './rows.ts'
 
 /** A task in `runq --json`. */
 export interface RunqTask {
@@ -48,7 +49,7 @@ export interface RunqRow {
   readonly cfs: readonly RunqEntry[]
 }
 
-/** A CPU in `runq -t`, `-m` and `-T`. */
+/** A CPU in `runq -t` and `runq -m`. */
 export interface RunqClockRow {
   readonly cpu: number
   readonly clock_ns: bigint
@@ -143,7 +144,7 @@ export function runningReport(target: Target, cpus: readonly number[]): Report {
 
 /** `runq -T`: how far each clock is behind the newest, that first */
 export function lagReport(target: Target, cpus: readonly number[]): Report {
-  const rows = cpus.map((cpu) => ({ cpu, clock_ns: rq_clock(target, cpu) }))
+  const rows = cpus.map((cpu): RunqLagRow => ({ cpu, clock_ns: rq_clock(target, cpu) }))
   rows.sort((a, b) => (a.clock_ns < b.clock_ns ? 1 : a.clock_ns > b.clock_ns ? -1 : a.cpu - b.cpu))
   const newest = rows[0]?.clock_ns ?? 0n
   const lag = (clock: bigint): string => (Number(newest - clock) / 1e9).toFixed(2)

@@ -13,6 +13,7 @@ import type { Report } from './dump-command.ts'
 import { findMember, findPath, isNested, memberText } from './struct-members.ts'
 import { taskHeader } from './task-header.ts'
 import { currentTask, isNumber, tasksOfWord } from './task-words.ts'
+import type { TaskRow } from './rows.ts'
 
 export interface TaskInvocation {
   readonly target: Target
@@ -110,7 +111,7 @@ function taskRow(
   context: TaskContext,
   members: readonly string[],
   options: PrintOptions,
-): object {
+): TaskRow {
   const { task, info } = structsOf(target, context)
   const head = { pid: context.pid, task: context.task.$addr, cpu: context.cpu, comm: context.comm }
   if (members.length === 0) {
