@@ -10,6 +10,7 @@ import { recordings } from './scenarios.js'
 import { snapshotCosts } from './snapshots.js'
 import { sparseOpening } from './sparse.js'
 import { startup } from './startup.js'
+import { keyToRepaint } from './tui.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'coredrill-bench-'))
 const lines = []
@@ -19,13 +20,13 @@ const say = (text) => {
 }
 
 /** Title of each part, by the word that asks for it alone. */
-const PARTS = { real: 'Real vmcores', sparse: 'A sparse 256 GiB' }
+const PARTS = { real: 'Real vmcores', sparse: 'A sparse 256 GiB', tui: 'The browser' }
 const results = new URL('results.md', import.meta.url)
 const wanted = process.argv.slice(2)
 
 try {
   if (wanted.length === 0) await everything()
-  else again(wanted)
+  else await again(wanted)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
@@ -39,18 +40,24 @@ async function everything() {
   cold(dump)
   real()
   sparse(dump.output)
+  await tui(dump.output)
   writeFileSync(results, `${lines.join('\n')}\n`)
 }
 
 /** Measure some parts again; the others stay in the file as they are. */
-function again(names) {
+async function again(names) {
   const unknown = names.find((name) => !Object.hasOwn(PARTS, name))
   if (unknown !== undefined) throw new Error(`no part ${unknown}: there are ${Object.keys(PARTS).join(', ')}`)
   let text = readFileSync(results, 'utf8').trimEnd()
   for (const name of names) {
     lines.length = 0
     if (name === 'real') real()
-    else sparse(recordings(folder, (file) => file.startsWith('lsm-recvmsg'))[0].output)
+    else {
+      const [dump] = recordings(folder, (file) => file.startsWith('lsm-recvmsg'))
+      if (name === 'tui') await tui(dump.output)
+      else sparse(dump.output)
+    }
+    if (!text.includes(`\n## ${PARTS[name]}\n`)) text += `\n\n## ${PARTS[name]}\n`
     const before = text.split(`\n## ${PARTS[name]}\n`)[0].trimEnd()
     const after = /\n## .*/s.exec(text.slice(before.length + 4))?.[0] ?? ''
     text = `${before}\n\n${lines.join('\n').trimEnd()}\n${after}`.trimEnd()
@@ -108,6 +115,23 @@ function sparse(dump) {
   say(`| 256 GiB | ${large.ms.toFixed(0)} | ${large.mb.toFixed(0)} |`)
   const within = large.ms <= small.ms * 1.2 && large.mb <= small.mb * 1.2
   say(`\nGoal: within 20 %. ${within ? 'Reached.' : 'Not reached.'}`)
+}
+
+/** From a key to the painted screen, and what runs between two keys. */
+async function tui(dump) {
+  say(`\n## ${PARTS.tui}\n`)
+  say(
+    `A kernel with 100,000 tasks: milliseconds from a key to the repainted screen, and the longest slice of work between two keys. ${load()}\n`,
+  )
+  say('| screen | | ms | at worst | slice |')
+  say('| --- | --- | ---: | ---: | ---: |')
+  const rows = await keyToRepaint(dump)
+  for (const { size, what, ms, worst, slice } of rows) {
+    const figures = [ms, worst, slice].map((each) => each.toFixed(1)).join(' | ')
+    say(`| ${size.columns}×${size.rows} | ${what} | ${figures} |`)
+  }
+  const slowest = Math.max(...rows.map(({ ms }) => ms))
+  say(`\nGoal: under 50 ms. ${slowest < 50 ? 'Reached' : 'Not reached'}: at most ${slowest.toFixed(1)} ms.`)
 }
 
 function heading() {

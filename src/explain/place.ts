@@ -73,7 +73,7 @@ const ALIASES: Readonly<Record<'full' | 'request' | 'timewait', Readonly<Record<
  * @returns undefined for memory without a name
  */
 export function placeOf(target: Target, va: Va, size = 1): Named | undefined {
-  return inSlab(target, va, size) ?? inStack(target, va) ?? inImage(target, va, size)
+  return placeOfSlab(target, va, size) ?? inStack(target, va) ?? inImage(target, va, size)
 }
 
 /**
@@ -89,7 +89,8 @@ export function placeText(place: Named, at: bigint): string {
   return `${object}${where} ${member}${also}`
 }
 
-function inSlab(target: Target, va: Va, size: number): Named | undefined {
+/** As {@link placeOf}, objects of slab caches only: looks at no other object, however many there are. */
+export function placeOfSlab(target: Target, va: Va, size: number): Named | undefined {
   const phys = va < 0 || target.wordSize === 4 ? target.virtToPhys(va) : undefined
   if (phys === undefined) return undefined
   const found = slab_object(target, va, Math.floor(phys / 4096))
