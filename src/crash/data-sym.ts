@@ -1,6 +1,7 @@
 /** `sym`: names to addresses and back, by module, by text, and their neighbours. */
 
 import { hex, toVa } from '../base/addr.ts'
+import { whatWasAt } from '../explain/oops.ts'
 import type { LoadedModule } from '../symbols/modules.ts'
 import type { KernelSymbol } from '../symbols/symbol.ts'
 import type { Target } from '../target/target.ts'
@@ -152,10 +153,17 @@ class Symbols {
     const va = toVa(address, this.#target.wordSize)
     const hit = Number.isNaN(va) ? undefined : crashSymbolAt(this.#target, address)
     if (hit === undefined || (hit.absolute && hit.offset > 0)) {
-      this.#complain(`invalid address: ${hex(address)}`)
+      this.#complain(`invalid address: ${hex(address)}${this.#gone(va)}`)
       return
     }
     yield* this.#around(hit, hit.offset)
+  }
+
+  /** A module that was there once; crash says nothing of it. */
+  #gone(va: number): string {
+    if (Number.isNaN(va)) return ''
+    const { module, text } = whatWasAt(this.#target, BigInt.asUintN(this.#target.wordSize * 8, BigInt(va)))
+    return module === undefined ? '' : `  [${text} lay there]`
   }
 
   *#around(symbol: KernelSymbol, offset: number): Generator<string> {

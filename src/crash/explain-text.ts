@@ -5,6 +5,7 @@ import type { StructRef } from '../btf/ref.ts'
 import { explainDescriptor, explainSock, socketDescriptors } from '../explain/explain.ts'
 import type { Explanation } from '../explain/facts.ts'
 import { refusalsOf } from '../explain/history.ts'
+import { explainOops, oopsText } from '../explain/oops.ts'
 import { explanationText } from '../explain/text.ts'
 import { inet_end_text } from '../helpers/sock.ts'
 import { task_comm, task_pid } from '../helpers/task.ts'
@@ -19,10 +20,15 @@ export interface ExplainFlags {
   readonly fd?: string | undefined
   readonly sock?: string | undefined
   readonly all?: boolean | undefined
+  readonly oops?: boolean | undefined
 }
 
 /** Rows: {@link Explanation} each; with `all`, one {@link TcpRow} a sock. */
 export function explainReport(target: Target, flags: ExplainFlags): Report {
+  if (flags.oops === true) {
+    const why = explainOops(target)
+    return { rows: why, text: oopsText(why) }
+  }
   if (flags.all === true) return allReport(target)
   if (flags.sock !== undefined) {
     const va = addressArgument(target, flags.sock)
