@@ -6,6 +6,8 @@
 const FNV_BASIS = 0x811c9dc5
 const FNV_PRIME = 0x01000193
 const FIBONACCI = 0x9e3779b1
+/** Slots looked at for one string: among strings that differ it takes a few dozen. */
+const MAX_TRIES = 512
 
 /** The strings of a BTF blob by their text. */
 export class StringTable {
@@ -40,9 +42,7 @@ export class StringTable {
         hash = Math.imul(hash ^ byte, FNV_PRIME)
         continue
       }
-      let slot = spread(hash) & mask
-      while (slots[slot] !== 0) slot = (slot + 1) & mask
-      slots[slot] = start + 1
+      if (at > start) put(slots, spread(hash) & mask, start)
       start = at + 1
       hash = FNV_BASIS
     }
@@ -56,8 +56,7 @@ export class StringTable {
     const mask = this.#slots.length - 1
     const found: number[] = []
     let slot = spread(hash) & mask
-    // Slots from a file may all be taken.
-    for (let tries = 0; this.#slots[slot] !== 0 && tries <= mask; tries++, slot = (slot + 1) & mask) {
+    for (let tries = 0; this.#slots[slot] !== 0 && tries < MAX_TRIES; tries++, slot = (slot + 1) & mask) {
       const offset = (this.#slots[slot] as number) - 1
       if (this.#isAt(offset, text)) found.push(offset)
     }
@@ -148,6 +147,16 @@ export class NameChains {
     for (let tries = 0; tries <= mask; tries++, slot = (slot + 1) & mask)
       if (this.#heads[slot] === 0 || this.#keys[slot] === (offset | 0)) break
     return slot
+  }
+}
+
+/** Into the first free slot. A string found in damaged bytes hundreds of times is kept so often and no more. */
+function put(slots: Int32Array, from: number, offset: number): void {
+  const mask = slots.length - 1
+  for (let tries = 0, slot = from; tries < MAX_TRIES; tries++, slot = (slot + 1) & mask) {
+    if (slots[slot] !== 0) continue
+    slots[slot] = offset + 1
+    return
   }
 }
 

@@ -58,7 +58,8 @@ export class KernelSpace implements Translator {
     this.#path = path
     const rootVa = toVa(root, this.wordSize)
     if (this.wordSize === 4) this.#pageOffset = I386_SPLITS.find((split) => rootVa >= split) ?? 0
-    const rootPhys = this.#arithmetic(rootVa) ?? 0
+    // of the direct map nothing is known before there is a table to ask
+    const rootPhys = (this.wordSize === 4 ? this.#arithmetic(rootVa) : this.#inImage(rootVa)) ?? 0
     const wide = info.number('pgtable_l5_enabled') === 1 ? 'x86_64-la57' : 'x86_64'
     this.mode = this.wordSize === 8 ? wide : this.#mode32(info, rootPhys, rootVa)
     this.table = new PageTable(phys, rootPhys, this.mode, this.#smeMask)
@@ -140,13 +141,17 @@ export class KernelSpace implements Translator {
       const start = this.#pageOffset ?? 0
       return va >= start && va < I386_LOWMEM_END ? va - start : undefined
     }
-    const inImage = va - START_KERNEL_MAP
-    if (inImage >= 0 && inImage < this.#imageSize) {
-      const phys = inImage + this.physBase
-      return phys >= 0 ? phys : undefined
-    }
+    const inImage = this.#inImage(va)
+    if (inImage !== undefined) return inImage
     const phys = va - this.pageOffset
     return phys >= 0 && phys < DIRECT_MAP_SIZE ? phys : undefined
+  }
+
+  /** The same of the image of a 64-bit kernel alone. */
+  #inImage(va: Va): number | undefined {
+    const inImage = va - START_KERNEL_MAP
+    const phys = inImage + this.physBase
+    return inImage >= 0 && inImage < this.#imageSize && phys >= 0 ? phys : undefined
   }
 
   /** PAE or not: as VMCOREINFO says, else the form under which the tables map themselves. */

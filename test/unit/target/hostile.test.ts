@@ -101,6 +101,15 @@ test('a damaged module: answers or errors', () => {
     ask(`module ${i}`, damaged('x86_64', new Random(`module ${i}`), 0x1003000, 0x1005000))
 }, 3_600_000)
 
+test('a top page table outside the image: answers or errors', () => {
+  const made = kernel('x86_64')
+  for (const at of ['ffff888000010000', 'ffffc90000000000', 'fffffffffffff000', '7fff00000000']) {
+    const text = made.vmcoreinfo.replace(/(SYMBOL\((?:swapper_pg_dir|init_top_pgt)\)=)[0-9a-f]+/g, `$1${at}`)
+    expect(text).toContain(at)
+    ask(`top table at ${at}`, containerOf(made, new Map(), text))
+  }
+})
+
 test('damaged VMCOREINFO: answers or errors', () => {
   const made = kernel('x86_64')
   for (let i = 0; i < fuzzCases(200); i++) {
