@@ -23,3 +23,11 @@ export const htonl = swab32
 export const ntohl = swab32
 
 export const rol32 = (n: number, by: number): number => ((n << by) | (n >>> (32 - by))) >>> 0
+
+/** The little-endian word at a place of bytes that are known to reach behind it: without a DataView, for hot loops. */
+export const read32 = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at] as number) |
+    ((bytes[at + 1] as number) << 8) |
+    ((bytes[at + 2] as number) << 16) |
+    ((bytes[at + 3] as number) << 24)) >>>
+  0

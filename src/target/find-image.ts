@@ -4,6 +4,7 @@
  */
 
 import type { Va } from '../base/addr.ts'
+import { read32 } from '../base/u32.ts'
 import type { PhysicalMemory } from '../memory/memory.ts'
 import { START_KERNEL_MAP } from './address-space.ts'
 
@@ -149,14 +150,4 @@ function tableAt(page: Uint8Array, index: number): number | undefined {
 
 function physical(page: Uint8Array, index: number): number {
   return (read32(page, index * 8 + 4) & 0xfffff) * 2 ** 32 + ((read32(page, index * 8) & 0xffff_f000) >>> 0)
-}
-
-function read32(page: Uint8Array, at: number): number {
-  return (
-    ((page[at] as number) |
-      ((page[at + 1] as number) << 8) |
-      ((page[at + 2] as number) << 16) |
-      ((page[at + 3] as number) << 24)) >>>
-    0
-  )
 }

@@ -2,6 +2,7 @@
 
 import type { FaultReason } from '../base/errors.ts'
 import { windowNumber, type Va } from '../base/addr.ts'
+import { read32 } from '../base/u32.ts'
 import type { PhysicalMemory } from '../memory/memory.ts'
 
 export type PagingMode = 'x86_64' | 'x86_64-la57' | 'i386' | 'i386-pae'
@@ -148,14 +149,4 @@ export class PageTable {
 /** Bits 39 to 47, or from 48 up, of an address in this window. */
 function farIndex(va: Va, window: number, shift: number): number {
   return shift === 48 ? window >> 1 : (Math.floor(va / 2 ** shift) & 0xff) | ((window & 1) << 8)
-}
-
-function read32(page: Uint8Array, at: number): number {
-  return (
-    ((page[at] as number) |
-      ((page[at + 1] as number) << 8) |
-      ((page[at + 2] as number) << 16) |
-      ((page[at + 3] as number) << 24)) >>>
-    0
-  )
 }

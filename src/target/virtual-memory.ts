@@ -4,6 +4,7 @@
  */
 
 import { NULL, toAddr, vaOfHalves, type Va } from '../base/addr.ts'
+import { read32 } from '../base/u32.ts'
 import { FaultError, type FaultReason } from '../base/errors.ts'
 import type { Memory, PhysicalMemory } from '../memory/memory.ts'
 
@@ -51,14 +52,14 @@ export class VirtualMemory implements Memory {
     const at = va & 0xfff
     if (at > PAGE - 4) return this.#straddling(va, 4)
     if (va - at !== this.#base) this.#turnTo(va, 4)
-    return get32(this.#page, at)
+    return read32(this.#page, at)
   }
 
   u64(va: Va): bigint {
     const at = va & 0xfff
     if (at > PAGE - 8) return this.#straddling64(va)
     if (va - at !== this.#base) this.#turnTo(va, 8)
-    return (BigInt(get32(this.#page, at + 4)) << 32n) | BigInt(get32(this.#page, at))
+    return (BigInt(read32(this.#page, at + 4)) << 32n) | BigInt(read32(this.#page, at))
   }
 
   word(va: Va): bigint {
@@ -70,10 +71,10 @@ export class VirtualMemory implements Memory {
     const at = va & 0xfff
     if (at > PAGE - 8) {
       const bytes = this.read(va, 8)
-      return vaOfHalves(get32(bytes, 0), get32(bytes, 4))
+      return vaOfHalves(read32(bytes, 0), read32(bytes, 4))
     }
     if (va - at !== this.#base) this.#turnTo(va, 8)
-    return vaOfHalves(get32(this.#page, at), get32(this.#page, at + 4))
+    return vaOfHalves(read32(this.#page, at), read32(this.#page, at + 4))
   }
 
   read(va: Va, size: number): Uint8Array {
@@ -132,20 +133,10 @@ export class VirtualMemory implements Memory {
 
   #straddling64(va: Va): bigint {
     const bytes = this.read(va, 8)
-    return (BigInt(get32(bytes, 4)) << 32n) | BigInt(get32(bytes, 0))
+    return (BigInt(read32(bytes, 4)) << 32n) | BigInt(read32(bytes, 0))
   }
 }
 
 function fault(va: Va, size: number, reason: FaultReason): FaultError {
   return new FaultError(Number.isFinite(va) ? toAddr(va) : NULL, size, reason)
-}
-
-function get32(bytes: Uint8Array, at: number): number {
-  return (
-    ((bytes[at] as number) |
-      ((bytes[at + 1] as number) << 8) |
-      ((bytes[at + 2] as number) << 16) |
-      ((bytes[at + 3] as number) << 24)) >>>
-    0
-  )
 }
