@@ -12,7 +12,7 @@ import type { Kernel } from '../linux/kernel.ts'
 import { kfunc } from '../linux/kfunc.ts'
 import { call_original, defineModule, moduleOf, type ModuleSelf } from '../linux/kernel/module/api.ts'
 import { _printk, pr_alert } from '../linux/kernel/printk/printk.ts'
-import { entryOf, NR, patch } from './syscall_table.ts'
+import { intercept, NR, restore } from './syscall_table.ts'
 
 const NAME = 'edu'
 const FILE = 'edu.c'
@@ -42,10 +42,7 @@ const edu_init = kfunc(
     pr_alert(k, '[edu]   Module successfully loaded')
     // no newline: the next line is a record of its own where the log has records
     _printk(k, KERN_ALERT, '[edu]   Intercepting fork() syscall... ')
-    const table = k.sym('sys_call_table')
-    const me = self(k)
-    me.setWord('original_fork', entryOf(k, table, NR(k, 'fork')))
-    patch(k, table, NR(k, 'fork'), k.text(edu_fork))
+    intercept(k, self(k), 'original_fork', NR(k, 'fork'), edu_fork)
     // a slash, not a backslash: as the source has it
     _printk(k, KERN_ALERT, 'done/n')
     pr_alert(k, '[edu]   Starting Loging system calls')
@@ -57,7 +54,7 @@ const edu_init = kfunc(
 const edu_exit = kfunc(
   FILE,
   function edu_exit(k): void {
-    patch(k, k.sym('sys_call_table'), NR(k, 'fork'), self(k).word('original_fork'))
+    restore(k, self(k), 'original_fork', NR(k, 'fork'))
     pr_alert(k, '[edu]   Stopping loging system calls')
   },
   OWN,

@@ -12,7 +12,7 @@ import { kfunc } from '../linux/kfunc.ts'
 import { call_original, defineModule, moduleOf, type ModuleSelf } from '../linux/kernel/module/api.ts'
 import { pr_info } from '../linux/kernel/printk/printk.ts'
 import { openName, printable } from './open_name.ts'
-import { entryOf, NR, patch } from './syscall_table.ts'
+import { intercept, NR, restore } from './syscall_table.ts'
 
 const NAME = 'open_logger'
 const FILE = 'open_logger.c'
@@ -34,9 +34,7 @@ const logged_open = kfunc(
 const open_logger_init = kfunc(
   FILE,
   function open_logger_init(k): number {
-    const table = k.sym('sys_call_table')
-    self(k).setWord('original_open', entryOf(k, table, NR(k, 'open')))
-    patch(k, table, NR(k, 'open'), k.text(logged_open))
+    intercept(k, self(k), 'original_open', NR(k, 'open'), logged_open)
     return 0
   },
   OWN,
@@ -45,7 +43,7 @@ const open_logger_init = kfunc(
 const open_logger_exit = kfunc(
   FILE,
   function open_logger_exit(k): void {
-    patch(k, k.sym('sys_call_table'), NR(k, 'open'), self(k).word('original_open'))
+    restore(k, self(k), 'original_open', NR(k, 'open'))
   },
   OWN,
 )

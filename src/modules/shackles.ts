@@ -6,10 +6,10 @@
 import { EINVAL, EPERM } from '../abi/errno.ts'
 import type { pt_regs } from '../btf/vmlinux.ts'
 import type { Kernel } from '../linux/kernel.ts'
-import { kfunc, type KFunction } from '../linux/kfunc.ts'
+import { kfunc } from '../linux/kfunc.ts'
 import { call_original, defineModule, moduleOf, type ModuleSelf } from '../linux/kernel/module/api.ts'
 import { pr_info } from '../linux/kernel/printk/printk.ts'
-import { entryOf, NR, patch } from './syscall_table.ts'
+import { intercept, NR, restore, type Hook } from './syscall_table.ts'
 
 const NAME = 'shackles'
 const FILE = 'shackles.c'
@@ -25,8 +25,6 @@ function* shackle(k: Kernel, call: string, regs: pt_regs): Generator<unknown, nu
   pr_info(k, `[shackles] ${call} denied to ${pid}`)
   return -EPERM
 }
-
-type Hook = KFunction<[regs: pt_regs], Generator<unknown, number>>
 
 const shackled_fork: Hook = kfunc(
   FILE,
@@ -66,9 +64,7 @@ const shackles_init = kfunc(
     const nr = me.int('call')
     const hook = Object.entries(HOOKS).find(([name]) => NR(k, name) === nr)?.[1]
     if (hook === undefined) return -EINVAL
-    const table = k.sym('sys_call_table')
-    me.setWord('original', entryOf(k, table, nr))
-    patch(k, table, nr, k.text(hook))
+    intercept(k, me, 'original', nr, hook)
     return 0
   },
   OWN,
@@ -78,7 +74,7 @@ const shackles_exit = kfunc(
   FILE,
   function shackles_exit(k): void {
     const me = self(k)
-    patch(k, k.sym('sys_call_table'), me.int('call'), me.word('original'))
+    restore(k, me, 'original', me.int('call'))
   },
   OWN,
 )

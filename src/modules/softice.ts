@@ -11,7 +11,7 @@ import { kfunc } from '../linux/kfunc.ts'
 import { call_original, defineModule, moduleOf, type ModuleSelf } from '../linux/kernel/module/api.ts'
 import { pr_info } from '../linux/kernel/printk/printk.ts'
 import { openName } from './open_name.ts'
-import { entryOf, NR, patch } from './syscall_table.ts'
+import { intercept, NR, restore } from './syscall_table.ts'
 
 const NAME = 'softice'
 const FILE = 'softice.c'
@@ -36,9 +36,7 @@ const softice_open = kfunc(
 const softice_init = kfunc(
   FILE,
   function softice_init(k): number {
-    const table = k.sym('sys_call_table')
-    self(k).setWord('original_open', entryOf(k, table, NR(k, 'open')))
-    patch(k, table, NR(k, 'open'), k.text(softice_open))
+    intercept(k, self(k), 'original_open', NR(k, 'open'), softice_open)
     return 0
   },
   OWN,
@@ -47,7 +45,7 @@ const softice_init = kfunc(
 const softice_exit = kfunc(
   FILE,
   function softice_exit(k): void {
-    patch(k, k.sym('sys_call_table'), NR(k, 'open'), self(k).word('original_open'))
+    restore(k, self(k), 'original_open', NR(k, 'open'))
   },
   OWN,
 )

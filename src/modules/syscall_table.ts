@@ -6,11 +6,15 @@
 import { toVa, type Va } from '../base/addr.ts'
 import { ia32SyscallNumber } from '../abi/syscalls-ia32.ts'
 import { syscallNumber } from '../abi/syscalls-x86_64.ts'
+import type { pt_regs } from '../btf/vmlinux.ts'
 import type { Kernel } from '../linux/kernel.ts'
 import { kfunc, type KFunction } from '../linux/kfunc.ts'
 import { kallsyms_on_each_symbol } from '../linux/kernel/kallsyms.ts'
-import { mov_cr0, read_cr0, store_word, X86_CR0_WP } from '../linux/kernel/module/api.ts'
+import { mov_cr0, read_cr0, store_word, X86_CR0_WP, type ModuleSelf } from '../linux/kernel/module/api.ts'
 import { since } from '../linux/version.ts'
+
+/** Handles a system call. */
+export type Hook = KFunction<[regs: pt_regs], Generator<unknown, number>>
 
 /** `__NR_NAME` as the module was compiled: for the machine's own programs. */
 export const NR = (k: Kernel, name: string): number =>
@@ -56,4 +60,22 @@ export function patch(k: Kernel, table: bigint, nr: number, handler: bigint): vo
   if (since(k, 3, 0)) rw_enable(k)
   store_word(k, entryVa(k, table, nr), handler)
   if (since(k, 3, 0)) rw_disable(k)
+}
+
+/**
+ * What a module's init does to `sys_call_table`: who handles a call is remembered in the module's variable, and `hook`
+ * handles it instead.
+ *
+ * @param original name of the module's variable, a word
+ * @param nr       number of the system call
+ */
+export function intercept(k: Kernel, me: ModuleSelf, original: string, nr: number, hook: Hook): void {
+  const table = k.sym('sys_call_table')
+  me.setWord(original, entryOf(k, table, nr))
+  patch(k, table, nr, k.text(hook))
+}
+
+/** What its exit does: the remembered handler is back, and whoever hooked the call in between is cut off. */
+export function restore(k: Kernel, me: ModuleSelf, original: string, nr: number): void {
+  patch(k, k.sym('sys_call_table'), nr, me.word(original))
 }
