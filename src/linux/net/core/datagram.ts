@@ -118,6 +118,38 @@ export const __skb_try_recv_from_queue = kfunc(
 )
 
 /**
+ * Ask `take` for a packet until there is one, asleep in between unless told not to wait.
+ *
+ * @param queue whose tail changes when it is worth asking again
+ * @param take  the next packet without waiting
+ * @returns the packet, or null with `result.err` set
+ */
+export function* takeOrWait(
+  k: Kernel,
+  sk: sock,
+  queue: sk_buff_head,
+  flags: number,
+  result: DatagramError,
+  take: () => sk_buff | null,
+): Generator<unknown, sk_buff | null> {
+  let timeo = sock_rcvtimeo(sk, (flags & MSG_DONTWAIT) !== 0)
+  for (;;) {
+    result.err = sock_error(sk)
+    if (result.err !== 0) return null
+    const skb = take()
+    if (skb !== null) return skb
+    result.err = -EAGAIN
+    if (timeo === 0n) return null
+    const waited = yield* __skb_wait_for_more_packets(k, sk, queue, timeo, null)
+    if ('error' in waited) {
+      result.err = waited.error
+      return null
+    }
+    timeo = waited.left
+  }
+}
+
+/**
  * The next datagram, waiting for it unless told not to.
  * @returns the packet, or null with `result.err` set
  * @see net/core/datagram.c:__skb_recv_datagram
@@ -131,21 +163,7 @@ export const __skb_recv_datagram = kfunc(
     flags: number,
     result: DatagramError,
   ): Generator<unknown, sk_buff | null> {
-    let timeo = sock_rcvtimeo(sk, (flags & MSG_DONTWAIT) !== 0)
-    for (;;) {
-      result.err = sock_error(sk)
-      if (result.err !== 0) return null
-      const skb = __skb_try_recv_from_queue(k, queue, flags)
-      if (skb !== null) return skb
-      result.err = -EAGAIN
-      if (timeo === 0n) return null
-      const waited = yield* __skb_wait_for_more_packets(k, sk, queue, timeo, null)
-      if ('error' in waited) {
-        result.err = waited.error
-        return null
-      }
-      timeo = waited.left
-    }
+    return yield* takeOrWait(k, sk, queue, flags, result, () => __skb_try_recv_from_queue(k, queue, flags))
   },
 )
 

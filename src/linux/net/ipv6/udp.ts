@@ -8,29 +8,26 @@
 
 import { toVa } from '../../../base/addr.ts'
 import { from } from '../../../btf/ref.ts'
-import type { inet_protosw, msghdr, sk_buff, sock, sockaddr_in, sockaddr_in6 } from '../../../btf/vmlinux.ts'
+import type { inet_protosw, msghdr, sock, sockaddr_in, sockaddr_in6 } from '../../../btf/vmlinux.ts'
 import { EINVAL, ENETUNREACH } from '../../../abi/errno.ts'
 import { IPPROTO_UDP, SOCKADDR_IN6_LEN } from '../../../abi/in.ts'
 import { INET_PROTOSW_PERMANENT } from '../../../abi/sock.ts'
-import { AF_INET, AF_INET6, MSG_TRUNC, SOCK_DGRAM } from '../../../abi/socket.ts'
+import { AF_INET, AF_INET6, SOCK_DGRAM } from '../../../abi/socket.ts'
 import type { Sockaddr } from '../../include/net/proto_ops.ts'
 import { ipv6_addr_set_v4mapped, sk_daddr_set, sk_rcv_saddr_set } from '../../include/net/sock.ts'
 import { kfunc } from '../../kfunc.ts'
 import type { Kernel } from '../../kernel.ts'
 import { lock_sock, proto_register, release_sock } from '../core/sock.ts'
-import { skb_copy_datagram_iter, type DatagramError } from '../core/datagram.ts'
-import { ip_hdr, kfree_skb, skb_transport_header } from '../core/skbuff.ts'
+import { ip_hdr, skb_transport_header } from '../core/skbuff.ts'
 import { __ip4_datagram_connect } from '../ipv4/datagram.ts'
 import { ipv6_addr_v4mapped } from '../ipv4/inet_hashtables.ts'
 import { fillOps } from '../ipv4/tcp_ipv4/tables.ts'
 import { udp_init_sock } from '../ipv4/udp/init.ts'
 import { udp_v6_get_port, udp_v6_rehash } from '../ipv4/udp/port.ts'
-import { udp_skb_len } from '../ipv4/udp/rcv.ts'
-import { __skb_recv_udp, skb_consume_udp, udp_destruct_common } from '../ipv4/udp/recvmsg.ts'
+import { receive, udp_destruct_common, type NameSender } from '../ipv4/udp/recvmsg.ts'
 import { udp_sendmsg } from '../ipv4/udp/send.ts'
-import { inet6_sock_destruct, inet6_release } from './af_inet6/create.ts'
-import { inet6_bind, inet6_getname } from './af_inet6/names.ts'
-import { inet6_recvmsg, inet6_sendmsg } from './af_inet6/stream.ts'
+import { inet6_sock_destruct } from './af_inet6/create.ts'
+import { init_inet6_ops } from './af_inet6/stream.ts'
 
 const FILE = 'net/ipv6/udp.c'
 /** Where the IPv4 address of a mapped one is. */
@@ -88,15 +85,14 @@ export const ip6_datagram_connect = kfunc(
 )
 
 /** The sender, as a mapped address. */
-function nameSender(k: Kernel, msg: msghdr, skb: sk_buff, addrlen: { len: number }): void {
-  if (msg.msg_name === 0n) return
+const nameSender: NameSender = (k, msg, skb) => {
   const sin6: sockaddr_in6 = k.ref('sockaddr_in6', msg.msg_name)
   sin6.sin6_family = AF_INET6
   sin6.sin6_port = from(k.ref('udphdr', skb_transport_header(k, skb)), 'source')
   sin6.sin6_flowinfo = 0
   sin6.sin6_scope_id = 0
   ipv6_addr_set_v4mapped(k, sin6.sin6_addr.$va, from(ip_hdr(k, skb), 'saddr'))
-  addrlen.len = SOCKADDR_IN6_LEN
+  return SOCKADDR_IN6_LEN
 }
 
 /** @returns bytes of one datagram, or a negative errno */
@@ -110,20 +106,7 @@ export const udpv6_recvmsg = kfunc(
     flags: number,
     addrlen: { len: number } = { len: 0 },
   ): Generator<unknown, number> {
-    const result: DatagramError = { err: 0 }
-    const skb = yield* __skb_recv_udp(k, sk, flags, result)
-    if (skb === null) return result.err
-    const whole = udp_skb_len(k, skb)
-    const copied = Math.min(len, whole)
-    if (copied < whole) msg.msg_flags = msg.msg_flags | MSG_TRUNC
-    const err = skb_copy_datagram_iter(k, skb, 0, msg.msg_iter, copied)
-    if (err !== 0) {
-      kfree_skb(k, skb)
-      return err
-    }
-    nameSender(k, msg, skb, addrlen)
-    skb_consume_udp(k, sk, skb)
-    return (flags & MSG_TRUNC) !== 0 ? whole : copied
+    return yield* receive(k, sk, msg, len, flags, addrlen, nameSender)
   },
 )
 
@@ -144,18 +127,7 @@ export function register_udpv6(k: Kernel): void {
     get_port: udp_v6_get_port,
   })
   proto_register(k, prot)
-  const ops = k.global('inet6_dgram_ops', 'proto_ops')
-  k.mem.copy(ops.$va, k.global('inet_dgram_ops', 'proto_ops').$va, ops.$size)
-  ops.family = AF_INET6
-  fillOps(k, ops, {
-    release: inet6_release,
-    bind: inet6_bind,
-    getname: inet6_getname,
-    sendmsg: inet6_sendmsg,
-    recvmsg: inet6_recvmsg,
-    ioctl: 'inet6_ioctl',
-    compat_ioctl: 'inet6_compat_ioctl',
-  })
+  init_inet6_ops(k, 'inet6_dgram_ops', 'inet_dgram_ops')
 }
 
 /** @returns what socket(AF_INET6, SOCK_DGRAM) is to find @see net/ipv6/udp.c:udpv6_init */

@@ -3,20 +3,18 @@
 import type { StructRef } from '../../../../btf/ref.ts'
 import { from } from '../../../../btf/ref.ts'
 import type { file, msghdr, sk_buff, sock, socket } from '../../../../btf/vmlinux.ts'
-import { EAGAIN } from '../../../../abi/errno.ts'
 import { PAGE_SIZE } from '../../../../abi/page.ts'
 import { EPOLLIN, EPOLLRDNORM } from '../../../../abi/poll.ts'
-import { AF_INET, MSG_DONTWAIT, MSG_PEEK, MSG_TRUNC } from '../../../../abi/socket.ts'
+import { AF_INET, MSG_PEEK, MSG_TRUNC } from '../../../../abi/socket.ts'
 import { deref } from '../../../deref.ts'
-import { sock_error, sock_rcvtimeo } from '../../../include/net/sock.ts'
 import type { Kernel } from '../../../kernel.ts'
 import { kfunc } from '../../../kfunc.ts'
 import { atomic_add } from '../../../lib/refcount.ts'
 import {
   __skb_try_recv_from_queue,
-  __skb_wait_for_more_packets,
   datagram_poll,
   skb_copy_datagram_iter,
+  takeOrWait,
   type DatagramError,
 } from '../../core/datagram.ts'
 import { __sk_mem_reduce_allocated } from '../../core/sock.ts'
@@ -90,24 +88,10 @@ export const __skb_recv_udp = kfunc(
     flags: number,
     result: DatagramError,
   ): Generator<unknown, sk_buff | null> {
-    let timeo = sock_rcvtimeo(sk, (flags & MSG_DONTWAIT) !== 0)
-    for (;;) {
-      result.err = sock_error(sk)
-      if (result.err !== 0) return null
-      const skb = take(k, sk, flags)
-      if (skb !== null) {
-        if ((flags & MSG_PEEK) === 0) udp_skb_destructor(k, sk, skb)
-        return skb
-      }
-      result.err = -EAGAIN
-      if (timeo === 0n) return null
-      const waited = yield* __skb_wait_for_more_packets(k, sk, sk.sk_receive_queue, timeo, null)
-      if ('error' in waited) {
-        result.err = waited.error
-        return null
-      }
-      timeo = waited.left
-    }
+    const arrivals = sk.sk_receive_queue
+    const skb = yield* takeOrWait(k, sk, arrivals, flags, result, () => take(k, sk, flags))
+    if (skb !== null && (flags & MSG_PEEK) === 0) udp_skb_destructor(k, sk, skb)
+    return skb
   },
 )
 
@@ -116,16 +100,49 @@ export const skb_consume_udp = kfunc(FILE, function skb_consume_udp(k, _sk: sock
   consume_skb(k, skb)
 })
 
+/** Stores a datagram's sender at `msg->msg_name`, which is no null pointer. @returns bytes of the address */
+export type NameSender = (k: Kernel, msg: msghdr, skb: sk_buff) => number
+
 /** The sender, as recvfrom(2) tells it. */
-function nameSender(k: Kernel, msg: msghdr, skb: sk_buff, addrlen: { len: number }): void {
-  if (msg.msg_name === 0n) return
+const nameSender: NameSender = (k, msg, skb) => {
   const sin = k.ref('sockaddr_in', msg.msg_name)
   const uh = k.ref('udphdr', skb_transport_header(k, skb))
   sin.sin_family = AF_INET
   sin.sin_port = from(uh, 'source')
   sin.sin_addr.s_addr = from(ip_hdr(k, skb), 'saddr')
   k.mem.fill(sin.$va + 8, 0, 8)
-  addrlen.len = sin.$size
+  return sin.$size
+}
+
+/**
+ * One datagram into the reader's buffers: all that udp_recvmsg and udpv6_recvmsg do but for the sender's address.
+ *
+ * @param addrlen receives the length of the sender's address in `msg->msg_name`
+ * @returns bytes of one datagram (all of it with MSG_TRUNC), or a negative errno
+ */
+export function* receive(
+  k: Kernel,
+  sk: sock,
+  msg: msghdr,
+  len: number,
+  flags: number,
+  addrlen: { len: number },
+  name: NameSender,
+): Generator<unknown, number> {
+  const result: DatagramError = { err: 0 }
+  const skb = yield* __skb_recv_udp(k, sk, flags, result)
+  if (skb === null) return result.err
+  const whole = udp_skb_len(k, skb)
+  const copied = Math.min(len, whole)
+  if (copied < whole) msg.msg_flags = msg.msg_flags | MSG_TRUNC
+  const err = skb_copy_datagram_iter(k, skb, 0, msg.msg_iter, copied)
+  if (err !== 0) {
+    kfree_skb(k, skb)
+    return err
+  }
+  if (msg.msg_name !== 0n) addrlen.len = name(k, msg, skb)
+  skb_consume_udp(k, sk, skb)
+  return (flags & MSG_TRUNC) !== 0 ? whole : copied
 }
 
 /**
@@ -143,20 +160,7 @@ export const udp_recvmsg = kfunc(
     flags: number,
     addrlen: { len: number } = { len: 0 },
   ): Generator<unknown, number> {
-    const result: DatagramError = { err: 0 }
-    const skb = yield* __skb_recv_udp(k, sk, flags, result)
-    if (skb === null) return result.err
-    const whole = udp_skb_len(k, skb)
-    const copied = Math.min(len, whole)
-    if (copied < whole) msg.msg_flags = msg.msg_flags | MSG_TRUNC
-    const err = skb_copy_datagram_iter(k, skb, 0, msg.msg_iter, copied)
-    if (err !== 0) {
-      kfree_skb(k, skb)
-      return err
-    }
-    nameSender(k, msg, skb, addrlen)
-    skb_consume_udp(k, sk, skb)
-    return (flags & MSG_TRUNC) !== 0 ? whole : copied
+    return yield* receive(k, sk, msg, len, flags, addrlen, nameSender)
   },
 )
 

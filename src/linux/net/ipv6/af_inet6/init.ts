@@ -11,7 +11,7 @@ import { addrconf_init } from '../addrconf.ts'
 import { register_tcpv6_prot, tcpv6_init } from '../tcp_ipv6.ts'
 import { register_udpv6, udpv6_init } from '../udp.ts'
 import { inet6_create, inetsw6 } from './create.ts'
-import { init_inet6_stream_ops } from './stream.ts'
+import { init_inet6_ops } from './stream.ts'
 
 const INT_MAX = 0x7fff_ffff
 
@@ -47,7 +47,7 @@ function inet6_net_init(k: Kernel): void {
 export function inet6_init(k: Kernel): void {
   for (let type = 0; type < SOCK_MAX; type++) INIT_LIST_HEAD(k.mem, inetsw6(k, type))
   register_tcpv6_prot(k)
-  init_inet6_stream_ops(k)
+  init_inet6_ops(k, 'inet6_stream_ops', 'inet_stream_ops')
   register_udpv6(k)
   const family = k.global('inet6_family_ops', 'net_proto_family')
   family.family = AF_INET6

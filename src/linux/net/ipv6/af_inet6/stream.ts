@@ -42,12 +42,14 @@ export const inet6_recvmsg = kfunc(
 )
 
 /**
- * Listening, accepting, polling and shutting down know no addresses, so they are IPv4's own functions.
- * @param k `inet_stream_ops` is filled
+ * Operations of IPv6's sockets. Listening, accepting, polling and shutting down know no addresses, so they are IPv4's own
+ * functions.
+ * @param name which `struct proto_ops`
+ * @param like IPv4's, filled
  */
-export function init_inet6_stream_ops(k: Kernel): void {
-  const ops = k.global('inet6_stream_ops', 'proto_ops')
-  k.mem.copy(ops.$va, k.global('inet_stream_ops', 'proto_ops').$va, ops.$size)
+export function init_inet6_ops(k: Kernel, name: string, like: string): void {
+  const ops = k.global(name, 'proto_ops')
+  k.mem.copy(ops.$va, k.global(like, 'proto_ops').$va, ops.$size)
   ops.family = AF_INET6
   fillOps(k, ops, {
     release: inet6_release,
