@@ -2,9 +2,11 @@
 
 import { toVa, type Va } from '../../../base/addr.ts'
 import type { seq_file, sock } from '../../../btf/vmlinux.ts'
+import { AF_INET, AF_INET6 } from '../../../abi/socket.ts'
 import { siphash } from '../../../structures/siphash.ts'
 import { seqElement } from '../../fs/seq_file.ts'
 import { perKernel, type Kernel } from '../../kernel.ts'
+import type { KFunction } from '../../kfunc.ts'
 
 export const hex = (value: number | bigint, digits: number): string =>
   BigInt.asUintN(64, BigInt(value)).toString(16).toUpperCase().padStart(digits, '0')
@@ -15,7 +17,7 @@ export const address6 = (k: Kernel, at: Va): string =>
   [0, 4, 8, 12].map((offset) => hex(k.mem.u32(at + offset), 8)).join('')
 
 /** Of a port in network byte order. */
-export const port = (k: Kernel, at: Va): string => hex((k.mem.u8(at) << 8) | k.mem.u8(at + 1), 4)
+const port = (k: Kernel, at: Va): string => hex((k.mem.u8(at) << 8) | k.mem.u8(at + 1), 4)
 
 /** @see net/core/sock.c:sock_i_ino */
 export function sock_i_ino(k: Kernel, sk: sock): bigint {
@@ -53,6 +55,25 @@ export function pointerText(k: Kernel, va: Va): string {
 
 /** The socks a reader iterates over: taken when it begins, forgotten when it stops. */
 export const walked = perKernel(() => new Map<Va, readonly Va[]>())
+
+/** The next element; where the reader is stands in the `struct seq_file`. */
+export function nextElement(k: Kernel, m: seq_file): bigint {
+  m.index = m.index + 1n
+  return elementAt(k, m, m.index)
+}
+
+/** The family a reader's file shows. @param show6 what shows a line of the IPv6 one */
+export const familyOf = (k: Kernel, m: seq_file, show6: KFunction): number =>
+  m.op?.show === k.text(show6) ? AF_INET6 : AF_INET
+
+/** Both ends of a sock: addresses and ports. @param address {@link address4} or {@link address6} */
+export function ends(k: Kernel, sk: sock, address: (k: Kernel, at: Va) => string): string {
+  const six = address === address6
+  const local = address(k, sk.$vaOf(six ? '__sk_common.skc_v6_rcv_saddr' : '__sk_common.skc_rcv_saddr'))
+  const remote = address(k, sk.$vaOf(six ? '__sk_common.skc_v6_daddr' : '__sk_common.skc_daddr'))
+  const near = hex(sk.__sk_common.skc_num, 4)
+  return `${local}:${near} ${remote}:${port(k, sk.$vaOf('__sk_common.skc_dport'))}`
+}
 
 /** An iterator's element: the header first, then the socks. */
 export function elementAt(k: Kernel, m: seq_file, pos: bigint): bigint {

@@ -8,7 +8,6 @@
 import type { Va } from '../../../../base/addr.ts'
 import { toVa } from '../../../../base/addr.ts'
 import type { seq_file, sock } from '../../../../btf/vmlinux.ts'
-import { AF_INET, AF_INET6 } from '../../../../abi/socket.ts'
 import { TCP_LISTEN, TCP_NEW_SYN_RECV, TCP_TIME_WAIT } from '../../../../abi/tcp_states.ts'
 import { hlist_nulls_for_each } from '../../../../structures/hlist_nulls.ts'
 import { proc_create_seq_private } from '../../../fs/proc/generic.ts'
@@ -22,9 +21,11 @@ import {
   address4,
   address6,
   elementAt,
+  ends,
+  familyOf,
   hex,
+  nextElement,
   pointerText,
-  port,
   sock_i_ino,
   sock_i_uid,
   walked,
@@ -57,19 +58,15 @@ function* allSocks(k: Kernel): Generator<Va> {
     for (const node of hlist_nulls_for_each(k.mem, t.ehash + i * k.mem.wordSize)) yield node - listenNode
 }
 
-const familyOf = (k: Kernel, m: seq_file): number =>
-  m.op?.show === k.text(tcp6_seq_show) ? AF_INET6 : AF_INET
-
 const tcp_seq_start = kfunc(FILE, function tcp_seq_start(k, m: seq_file, pos: bigint): bigint {
-  const family = familyOf(k, m)
+  const family = familyOf(k, m, tcp6_seq_show)
   const offset = k.types.offsetof('sock', '__sk_common.skc_family')
   const socks = [...allSocks(k)].filter((va) => k.mem.u16(va + offset) === family)
   walked(k).set(m.$va, socks)
   return elementAt(k, m, pos)
 })
 const tcp_seq_next = kfunc(FILE, function tcp_seq_next(k, m: seq_file, _v: bigint): bigint {
-  m.index = m.index + 1n
-  return elementAt(k, m, m.index)
+  return nextElement(k, m)
 })
 const tcp_seq_stop = kfunc(FILE, function tcp_seq_stop(k, m: seq_file, _v: bigint): void {
   walked(k).delete(m.$va)
@@ -174,19 +171,14 @@ function timewaitFields(k: Kernel, va: Va): Fields {
 /** A line but for its width. */
 function line(k: Kernel, m: seq_file, va: Va, address: (k: Kernel, at: Va) => string): string {
   const sk = k.ref('sock', va)
-  const common = sk.__sk_common
-  const state = common.skc_state
+  const state = sk.__sk_common.skc_state
   const fields =
     state === TCP_NEW_SYN_RECV
       ? requestFields(k, va)
       : state === TCP_TIME_WAIT
         ? timewaitFields(k, va)
         : sockFields(k, sk)
-  const six = address === address6
-  const local = address(k, sk.$vaOf(six ? '__sk_common.skc_v6_rcv_saddr' : '__sk_common.skc_rcv_saddr'))
-  const remote = address(k, sk.$vaOf(six ? '__sk_common.skc_v6_daddr' : '__sk_common.skc_daddr'))
-  const ends = `${local}:${hex(common.skc_num, 4)} ${remote}:${port(k, sk.$vaOf('__sk_common.skc_dport'))}`
-  return `${String(m.index - 1n).padStart(4)}: ${ends} ${middle(fields)}`
+  return `${String(m.index - 1n).padStart(4)}: ${ends(k, sk, address)} ${middle(fields)}`
 }
 
 const HEADER4 =

@@ -3,7 +3,6 @@
 import type { Va } from '../../../../base/addr.ts'
 import { toVa } from '../../../../base/addr.ts'
 import type { seq_file } from '../../../../btf/vmlinux.ts'
-import { AF_INET, AF_INET6 } from '../../../../abi/socket.ts'
 import { proc_create_seq_private } from '../../../fs/proc/generic.ts'
 import { proc_net } from '../../../fs/proc/proc_net.ts'
 import { seq_printf, seqOperations } from '../../../fs/seq_file.ts'
@@ -14,9 +13,11 @@ import {
   address4,
   address6,
   elementAt,
+  ends,
+  familyOf,
   hex,
+  nextElement,
   pointerText,
-  port,
   sock_i_ino,
   sock_i_uid,
   walked,
@@ -27,11 +28,8 @@ const FILE = 'net/ipv4/udp.c'
 /** Lines of udp are as long as this, filled up with blanks. */
 const WIDTH = 127
 
-const familyOf = (k: Kernel, m: seq_file): number =>
-  m.op?.show === k.text(udp6_seq_show) ? AF_INET6 : AF_INET
-
 const udp_seq_start = kfunc(FILE, function udp_seq_start(k, m: seq_file, pos: bigint): bigint {
-  const family = familyOf(k, m)
+  const family = familyOf(k, m, udp6_seq_show)
   const socks: Va[] = []
   for (let i = 0; i < udp_slots(k); i++) {
     // slot i of the table: the hash takes ports with the mix of the namespace
@@ -43,8 +41,7 @@ const udp_seq_start = kfunc(FILE, function udp_seq_start(k, m: seq_file, pos: bi
   return elementAt(k, m, pos)
 })
 const udp_seq_next = kfunc(FILE, function udp_seq_next(k, m: seq_file, _v: bigint): bigint {
-  m.index = m.index + 1n
-  return elementAt(k, m, m.index)
+  return nextElement(k, m)
 })
 const udp_seq_stop = kfunc(FILE, function udp_seq_stop(k, m: seq_file, _v: bigint): void {
   walked(k).delete(m.$va)
@@ -54,14 +51,11 @@ const udp_seq_stop = kfunc(FILE, function udp_seq_stop(k, m: seq_file, _v: bigin
 function line(k: Kernel, va: Va, address: (k: Kernel, at: Va) => string): string {
   const sk = k.ref('sock', va)
   const common = sk.__sk_common
-  const six = address === address6
-  const local = address(k, sk.$vaOf(six ? '__sk_common.skc_v6_rcv_saddr' : '__sk_common.skc_rcv_saddr'))
-  const remote = address(k, sk.$vaOf(six ? '__sk_common.skc_v6_daddr' : '__sk_common.skc_daddr'))
   const bucket = (common.skc_num + net_hash_mix(k)) & (udp_slots(k) - 1)
   const sent = Math.max(sk.sk_wmem_alloc.refs.counter - 1, 0)
   const received = Math.max(sk.sk_backlog.rmem_alloc.counter - k.ref('udp_sock', sk).forward_deficit, 0)
   return [
-    `${String(bucket).padStart(5)}: ${local}:${hex(common.skc_num, 4)} ${remote}:${port(k, sk.$vaOf('__sk_common.skc_dport'))}`,
+    `${String(bucket).padStart(5)}: ${ends(k, sk, address)}`,
     hex(common.skc_state, 2),
     `${hex(sent, 8)}:${hex(received, 8)}`,
     '00:00000000 00000000',
