@@ -8,7 +8,16 @@
  */
 
 import type { Va } from '../../base/addr.ts'
-import type { file, inode, iov_iter, kiocb, kmem_cache, seq_file, seq_operations } from '../../btf/vmlinux.ts'
+import type {
+  file,
+  inode,
+  iov_iter,
+  kiocb,
+  kmem_cache,
+  proc_ops,
+  seq_file,
+  seq_operations,
+} from '../../btf/vmlinux.ts'
 import { EAGAIN, EFAULT, EINVAL, ENOMEM } from '../../abi/errno.ts'
 import { FMODE_PWRITE, SEEK_CUR, SEEK_SET } from '../../abi/fcntl.ts'
 import { PAGE_SIZE } from '../../abi/page.ts'
@@ -58,6 +67,16 @@ export function seqOperations(
   ops.next = k.text(next)
   ops.stop = k.text(stop)
   ops.show = k.text(show)
+}
+
+/** A `struct proc_ops` of the kernel: a text read through an iterator. */
+export function seqProcOps(k: Kernel, name: string, open: KFunction, release: KFunction): proc_ops {
+  const ops = k.global(name, 'proc_ops')
+  ops.proc_open = k.text(open)
+  ops.proc_read_iter = k.text(seq_read_iter)
+  ops.proc_lseek = k.text(seq_lseek)
+  ops.proc_release = k.text(release)
+  return ops
 }
 
 /** @see fs/seq_file.c:seq_open */

@@ -6,27 +6,16 @@
  */
 
 import type { pt_regs } from '../../btf/vmlinux.ts'
-import { EFAULT } from '../../abi/errno.ts'
-import { ia32_regs, syscall_arg, syscall_int } from '../arch/x86/entry/arguments.ts'
+import { ia32_regs, syscall_arg } from '../arch/x86/entry/arguments.ts'
 import { kfunc } from '../kfunc.ts'
-import { get_user } from '../lib/usercopy.ts'
-import { do_sigaction } from './signal.ts'
-import { sleepFor } from './syscalls.ts'
+import { setUserAction, sleepFor } from './syscalls.ts'
 
 type Call = Generator<unknown, number>
 
-/** `struct compat_sigaction`: handler, flags, restorer, 64 bits of mask, each at a multiple of 4. */
 export const __ia32_compat_sys_rt_sigaction = kfunc(
   'kernel/signal.c',
   function __ia32_compat_sys_rt_sigaction(k, registers: pt_regs): number {
-    const regs = ia32_regs(registers)
-    const act = syscall_arg(regs, 1)
-    if (act === 0n) return 0
-    const handler = get_user(k, act, 4)
-    const flags = get_user(k, act + 4n, 4)
-    const mask = get_user(k, act + 12n, 8)
-    if (handler === undefined || flags === undefined || mask === undefined) return -EFAULT
-    return do_sigaction(k, syscall_int(regs, 0), handler, Number(flags), mask)
+    return setUserAction(k, ia32_regs(registers), 4)
   },
 )
 

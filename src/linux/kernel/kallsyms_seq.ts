@@ -12,7 +12,7 @@ import { Kallsyms } from '../../symbols/kallsyms.ts'
 import { list_for_each_entry } from '../../structures/list.ts'
 import { deref } from '../deref.ts'
 import { proc_create_data } from '../fs/proc/generic.ts'
-import { seq_lseek, seq_open, seq_printf, seq_read_iter, seq_release, seqOperations } from '../fs/seq_file.ts'
+import { seq_open, seq_printf, seq_release, seqOperations, seqProcOps } from '../fs/seq_file.ts'
 import { perKernel, type Kernel } from '../kernel.ts'
 import { kfunc } from '../kfunc.ts'
 import { security_capable } from '../security/security/task.ts'
@@ -128,10 +128,6 @@ const kallsyms_open = kfunc(FILE, function kallsyms_open(k, _inode: inode, file:
 /** @see kernel/kallsyms.c:kallsyms_init */
 export function kallsyms_init(k: Kernel): void {
   seqOperations(k, k.global('kallsyms_op', 'seq_operations'), s_start, s_next, s_stop, s_show)
-  const ops = k.global('kallsyms_proc_ops', 'proc_ops')
-  ops.proc_open = k.text(kallsyms_open)
-  ops.proc_read_iter = k.text(seq_read_iter)
-  ops.proc_lseek = k.text(seq_lseek)
-  ops.proc_release = k.text(seq_release)
+  const ops = seqProcOps(k, 'kallsyms_proc_ops', kallsyms_open, seq_release)
   proc_create_data(k, 'kallsyms', 0o444, null, ops)
 }

@@ -207,17 +207,26 @@ export const __x64_sys_kill = kfunc('kernel/signal.c', function __x64_sys_kill(k
   return kill_something_info(k, syscall_int(regs, 1), syscall_int(regs, 0))
 })
 
-/** `struct sigaction` of user space: handler, flags, restorer, mask. */
+/**
+ * The new action of rt_sigaction(sig, act, …), handed on: in user space it is handler, flags, restorer, each as long as a
+ * word of the program, and 64 bits of mask.
+ * @param word 8, or 4 for `struct compat_sigaction`
+ * @returns 0 or a negative errno
+ */
+export function setUserAction(k: Kernel, regs: pt_regs, word: 4 | 8): number {
+  const act = syscall_arg(regs, 1)
+  if (act === 0n) return 0
+  const handler = get_user(k, act, word)
+  const flags = get_user(k, act + BigInt(word), word)
+  const mask = get_user(k, act + BigInt(3 * word), 8)
+  if (handler === undefined || flags === undefined || mask === undefined) return -EFAULT
+  return do_sigaction(k, syscall_int(regs, 0), handler, Number(flags), mask)
+}
+
 export const __x64_sys_rt_sigaction = kfunc(
   'kernel/signal.c',
   function __x64_sys_rt_sigaction(k, regs: pt_regs): number {
-    const act = syscall_arg(regs, 1)
-    if (act === 0n) return 0
-    const handler = get_user(k, act, 8)
-    const flags = get_user(k, act + 8n, 8)
-    const mask = get_user(k, act + 24n, 8)
-    if (handler === undefined || flags === undefined || mask === undefined) return -EFAULT
-    return do_sigaction(k, syscall_int(regs, 0), handler, Number(flags), mask)
+    return setUserAction(k, regs, 8)
   },
 )
 

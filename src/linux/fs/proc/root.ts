@@ -5,7 +5,15 @@ import { S_IFDIR } from '../../../abi/stat.ts'
 import { deref } from '../../deref.ts'
 import type { Kernel } from '../../kernel.ts'
 import { kfunc } from '../../kfunc.ts'
-import { seq_lseek, seq_open, seq_read_iter, seq_release, single_open, single_release } from '../seq_file.ts'
+import {
+  seq_lseek,
+  seq_open,
+  seq_read_iter,
+  seq_release,
+  seqProcOps,
+  single_open,
+  single_release,
+} from '../seq_file.ts'
 import type { DirEntry } from '../readdir.ts'
 import { pid_init, proc_pid_lookup, proc_pid_readdir, proc_setup_self, proc_single_show } from './base.ts'
 import {
@@ -57,16 +65,8 @@ const proc_single_open = kfunc(
 
 /** Operations that all entries of a kind share. */
 function sharedOps(k: Kernel): void {
-  const seq = k.global('proc_seq_ops', 'proc_ops')
-  seq.proc_open = k.text(proc_seq_open)
-  seq.proc_read_iter = k.text(seq_read_iter)
-  seq.proc_lseek = k.text(seq_lseek)
-  seq.proc_release = k.text(proc_seq_release)
-  const single = k.global('proc_single_ops', 'proc_ops')
-  single.proc_open = k.text(proc_single_open)
-  single.proc_read_iter = k.text(seq_read_iter)
-  single.proc_lseek = k.text(seq_lseek)
-  single.proc_release = k.text(single_release)
+  seqProcOps(k, 'proc_seq_ops', proc_seq_open, proc_seq_release)
+  seqProcOps(k, 'proc_single_ops', proc_single_open, single_release)
   const ofProcess = k.global('proc_single_file_operations', 'file_operations')
   ofProcess.open = k.text(proc_single_open)
   ofProcess.read_iter = k.text(seq_read_iter)

@@ -10,7 +10,15 @@ import {
 } from '../../../abi/module.ts'
 import { list_for_each_entry } from '../../../structures/list.ts'
 import { proc_create_data } from '../../fs/proc/generic.ts'
-import { seq_lseek, seq_open, seq_printf, seq_read_iter, seq_release, SEQ_SKIP, seqElement, seqOperations } from '../../fs/seq_file.ts' // prettier-ignore
+import {
+  seq_open,
+  seq_printf,
+  seq_release,
+  SEQ_SKIP,
+  seqElement,
+  seqOperations,
+  seqProcOps,
+} from '../../fs/seq_file.ts'
 import type { Kernel } from '../../kernel.ts'
 import { kfunc } from '../../kfunc.ts'
 import { kallsyms_show_value } from '../kallsyms_seq.ts'
@@ -72,10 +80,6 @@ const modules_open = kfunc(FILE, function modules_open(k, _inode: inode, file: f
 /** @see kernel/module/procfs.c:proc_modules_init */
 export function proc_modules_init(k: Kernel): void {
   seqOperations(k, k.global('modules_op', 'seq_operations'), m_start, m_next, m_stop, m_show)
-  const ops = k.global('modules_proc_ops', 'proc_ops')
-  ops.proc_open = k.text(modules_open)
-  ops.proc_read_iter = k.text(seq_read_iter)
-  ops.proc_lseek = k.text(seq_lseek)
-  ops.proc_release = k.text(seq_release)
+  const ops = seqProcOps(k, 'modules_proc_ops', modules_open, seq_release)
   proc_create_data(k, 'modules', 0o444, null, ops)
 }
