@@ -102,11 +102,14 @@ describe.skipIf(!hasReal || features === '').each(['dev', 'panic'] as const)('th
     expect(expected.join('')).not.toMatch(/: cannot read|internal error|no such/)
   }, 120_000)
 
-  test.skipIf(dump === 'panic')(
-    'ELF, filtered',
-    async () => expect(await answers(form(origin, 'E', '-E'))).toEqual(expected),
-    120_000,
-  )
+  // makedumpfile makes an ELF file of another one only; the panic dump is a kdump
+  if (dump === 'dev') {
+    test(
+      'ELF, filtered',
+      async () => expect(await answers(form(origin, 'E', '-E'))).toEqual(expected),
+      120_000,
+    )
+  }
 
   test.each<[string, (from: Origin) => string]>([
     ['kdump, not compressed', (from) => form(from, 'u')],
