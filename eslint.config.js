@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint'
 const SIMULATOR = ['src/linux/**', 'src/userland/**', 'src/modules/**', 'src/scenario/**']
 
 export default tseslint.config(
-  { ignores: ['dist/', 'coverage/', 'node_modules/', 'src/btf/vmlinux.ts'] },
+  { ignores: ['dist/', 'scenarios/', 'coverage/', 'node_modules/', 'src/btf/vmlinux.ts'] },
   eslint.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {

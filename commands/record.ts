@@ -26,6 +26,9 @@ export default class Record extends Command {
     verbose: Flags.boolean({ char: 'v', summary: 'print each step as it runs' }),
     expect: Flags.boolean({ summary: 'check what the scenario expects', default: true, allowNo: true }),
     check: Flags.boolean({ summary: 'only read the scenario and report its problems' }),
+    'allow-modules': Flags.boolean({
+      summary: 'run modules of the scenario’s own: code with all rights of this process',
+    }),
     profiles: Flags.boolean({ summary: 'list the kernels there are, and stop' }),
   }
 
@@ -55,6 +58,7 @@ interface RecordFlags {
   readonly seed?: string | undefined
   readonly verbose: boolean
   readonly expect: boolean
+  readonly 'allow-modules': boolean
 }
 
 async function record(path: string, flags: RecordFlags): Promise<void> {
@@ -65,6 +69,7 @@ async function record(path: string, flags: RecordFlags): Promise<void> {
     seed: flags.seed,
     createdBy: `coredrill ${packageVersion()}`,
     runCommand: flags.expect ? answerLine : undefined,
+    allowModules: flags['allow-modules'],
     onStep: progress(flags.verbose),
   })
   clearProgress(flags.verbose)

@@ -34,6 +34,7 @@ export default class Test extends Command {
     bail: Flags.boolean({ summary: 'stop after the first that fails' }),
     seed: Flags.string({ summary: 'another seed: expectations are checked, golden records are not' }),
     keep: Flags.string({ summary: 'keep the dumps of scenarios that fail', helpValue: 'FOLDER' }),
+    'allow-modules': Flags.boolean({ summary: 'run modules of the scenarios’ own: code with all rights of this process' }),
     watch: Flags.boolean({ char: 'w', summary: 'test again when a scenario changes' }),
     reporter: Flags.string({ summary: 'form of the results', options: [...REPORTERS], default: 'readable' }),
     output: Flags.string({ char: 'o', summary: 'write the results there instead of printing them', helpValue: 'FILE' }),
@@ -43,7 +44,7 @@ export default class Test extends Command {
     try {
       const { argv, flags } = await this.parse(Test)
       const paths = argv.length === 0 ? ['scenarios'] : (argv as string[])
-      const options: RunOptions = { ...flags, jobs: flags.jobs ?? defaultJobs(), reporter: flags.reporter as ReporterName }
+      const options: RunOptions = { ...flags, allowModules: flags['allow-modules'], jobs: flags.jobs ?? defaultJobs(), reporter: flags.reporter as ReporterName }
       const files = (): string[] => paths.flatMap(filesOf).filter((file) => file.includes(flags.filter ?? ''))
       if (files().length === 0) {
         process.stderr.write(`test: no scenario: ${paths.join(' ')} has none${flags.filter === undefined ? '' : ` with ${flags.filter}`}\n`)
@@ -66,6 +67,7 @@ interface RunOptions {
   readonly bail: boolean
   readonly seed?: string | undefined
   readonly keep?: string | undefined
+  readonly allowModules: boolean
   readonly reporter: ReporterName
   readonly output?: string | undefined
 }

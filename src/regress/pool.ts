@@ -42,9 +42,13 @@ export async function testAll(
   }
   const jobs = Math.min(options.jobs, files.length)
   // options go to threads as they are: functions cannot
-  const { update, seed, keep } = options
-  if (jobs <= 1) await alone(take, (file) => testScenario(file, { update, seed, keep }, answer), done)
-  else await Promise.all(Array.from({ length: jobs }, () => inThread(take, { update, seed, keep }, done)))
+  const { update, seed, keep, allowModules } = options
+  if (jobs <= 1)
+    await alone(take, (file) => testScenario(file, { update, seed, keep, allowModules }, answer), done)
+  else
+    await Promise.all(
+      Array.from({ length: jobs }, () => inThread(take, { update, seed, keep, allowModules }, done)),
+    )
   return files.flatMap((file) => results.get(file) ?? [])
 }
 

@@ -8,6 +8,7 @@ import { openTargetSync } from '../target/target.ts'
 import { writeCdump } from '../vmcore/cdump/write.ts'
 import { checkExpectations, expectationError, type CommandRunner } from '../scenario/expect.ts'
 import { ScenarioError } from '../scenario/problem.ts'
+import { loadModuleFiles, withModuleFiles } from '../scenario/module-files.ts'
 import { readScenario, scenarioName } from '../scenario/record-file.ts'
 import { recordScenario } from '../scenario/recorder.ts'
 import { compare, differenceText, keptSnapshots } from './compare.ts'
@@ -21,6 +22,8 @@ export interface TestOptions {
   readonly seed?: string | undefined
   /** where the dump of a scenario that failed is kept; nowhere when left out */
   readonly keep?: string | undefined
+  /** may scenarios load modules of their own? */
+  readonly allowModules?: boolean | undefined
 }
 
 export type Outcome = 'passed' | 'failed' | 'broken' | 'updated' | 'new'
@@ -63,7 +66,10 @@ export async function testScenario(
 async function test(file: string, options: TestOptions, answer: CommandRunner): Promise<TestResult> {
   const name = scenarioName(file)
   const scenario = readScenario(file, options.seed)
-  const recording = recordScenario(scenario, { name, createdBy: 'coredrill test' })
+  await loadModuleFiles(file, scenario, options.allowModules === true)
+  const recording = withModuleFiles(file, scenario, () =>
+    recordScenario(scenario, { name, createdBy: 'coredrill test' }),
+  )
   const scratch = mkdtempSync(join(tmpdir(), 'coredrill-test-'))
   const path = join(scratch, `${name}.cdump`)
   writeCdump(path, recording.dump)

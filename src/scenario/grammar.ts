@@ -260,6 +260,16 @@ export const sections = {
   module_addresses: z
     .record(z.string().regex(/^\w{1,55}$/), address)
     .describe('where modules lie in memory when they are loaded'),
+  module_files: z
+    .array(
+      z
+        .string()
+        .regex(/^(?!\/).{1,200}\.m?js$/, {
+          error: 'expected the path of an .mjs file, relative to this one',
+        }),
+    )
+    .max(16)
+    .describe('modules of its own: ES module files, loaded with --allow-modules only'),
   panic_on_oops: z.boolean().describe('an oops is the end of the machine: kernel.panic_on_oops = 1'),
   hostname: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/, { error: 'expected a host name' }),
 } as const

@@ -5,6 +5,7 @@ import { basename } from 'node:path'
 import { CoredrillError, DumpError } from '../base/errors.ts'
 import { openTarget } from '../target/target.ts'
 import { writeCdump } from '../vmcore/cdump/write.ts'
+import { loadModuleFiles, withModuleFiles } from './module-files.ts'
 import { checkExpectations, type CommandRunner } from './expect.ts'
 import type { Problem } from './problem.ts'
 import { recordScenario, type RecordOptions } from './recorder.ts'
@@ -18,6 +19,8 @@ export interface RecordFileOptions {
   /** check what the scenario expects; the commands of its `command:` items are answered by this */
   readonly runCommand?: CommandRunner | undefined
   readonly createdBy: string
+  /** may the scenario load modules of its own? */
+  readonly allowModules?: boolean | undefined
   readonly onStep?: RecordOptions['onStep']
 }
 
@@ -64,9 +67,12 @@ function readText(path: string): string {
 export async function recordFile(path: string, options: RecordFileOptions): Promise<RecordedFile> {
   const scenario = readScenario(path, options.seed)
   refuseDirectory(options.output)
+  await loadModuleFiles(path, scenario, options.allowModules === true)
   const name = scenarioName(path)
   const { onStep, createdBy } = options
-  const { run, dump } = recordScenario(scenario, { name, createdBy, ...(onStep !== undefined && { onStep }) })
+  const { run, dump } = withModuleFiles(path, scenario, () =>
+    recordScenario(scenario, { name, createdBy, ...(onStep !== undefined && { onStep }) }),
+  )
   const bytes = writeCdump(options.output, dump)
   return {
     scenario,

@@ -65,6 +65,8 @@ export interface Scenario {
   readonly exports: readonly string[]
   /** Symbols of the image that must lie at these addresses. */
   readonly symbols: Readonly<Record<string, bigint>>
+  /** ES module files with modules of its own, relative to the scenario. */
+  readonly moduleFiles: readonly string[]
   readonly moduleAddresses: Readonly<Record<string, bigint>>
   readonly devices: readonly DeviceSpec[]
   readonly hosts: readonly HostSpec[]
@@ -140,6 +142,7 @@ class Reader {
       panicOnOops: this.section('panic_on_oops') ?? false,
       exports: this.section('exports') ?? [],
       symbols: this.section('symbols') ?? {},
+      moduleFiles: this.section('module_files') ?? [],
       moduleAddresses: this.section('module_addresses') ?? {},
       devices: this.list('devices'),
       hosts: this.list('hosts'),
