@@ -17,21 +17,12 @@ import { center } from '../render/pad.ts'
 import type { Target } from '../target/target.ts'
 import { crashSymbolAt } from './data-symbol.ts'
 import type { Report } from './dump-command.ts'
-import { faultMark, isDamage } from './fault-mark.ts'
+import { Guarded } from './guarded.ts'
 
 /** A report whose text may end at damage: what was found before stands. */
 function reportOf(rows: object, lines: () => Generator<string>): Report {
-  let failed = false
-  const text = function* (): Generator<string> {
-    try {
-      yield* lines()
-    } catch (error) {
-      if (!isDamage(error)) throw error
-      failed = true
-      yield `${faultMark(error)}\n`
-    }
-  }
-  return { rows, text: text(), get failed() { return failed } } // prettier-ignore
+  const guarded = new Guarded()
+  return { rows, text: guarded.part(lines), get failed() { return guarded.failed } } // prettier-ignore
 }
 
 /** `dev --json` */
@@ -96,9 +87,15 @@ export function disksReport(target: Target, busyOnly: boolean): Report {
   })
 }
 
+/** `dev -i --json` */
+export interface ResourcesJson {
+  readonly ports: ResourceRow[]
+  readonly memory: ResourceRow[]
+}
+
 /** `dev -i`: I/O ports, then ranges of physical addresses */
 export function resourcesReport(target: Target): Report {
-  const rows: { ports: ResourceRow[]; memory: ResourceRow[] } = { ports: [], memory: [] }
+  const rows: ResourcesJson = { ports: [], memory: [] }
   const width = addressWidth(target.wordSize)
   const table = function* (symbol: string, digits: number, into: ResourceRow[]): Generator<string> {
     const range = center('RANGE', 2 * digits + 1)

@@ -8,11 +8,16 @@ import { addressWidth, centerHex } from '../render/columns.ts'
 import { center } from '../render/pad.ts'
 import type { Target } from '../target/target.ts'
 import type { Report } from './dump-command.ts'
-import { faultMark, isDamage } from './fault-mark.ts'
+import { Guarded } from './guarded.ts'
+
+/** A node in `kmem -n --json`. */
+export interface NodeJson extends Omit<NodeRow, 'zones'> {
+  readonly zones: readonly Omit<NodeRow['zones'][number], 'ref'>[]
+}
 
 /** `kmem -n --json` */
 export interface NodesJson {
-  readonly nodes: object[]
+  readonly nodes: NodeJson[]
   readonly sections: SectionRow[]
   readonly blocks: MemoryBlockRow[]
 }
@@ -22,28 +27,19 @@ const PLACE = 'START_PADDR'.length
 
 export function nodesReport(target: Target): Report {
   const rows: NodesJson = { nodes: [], sections: [], blocks: [] }
-  let failed = false
-  const guarded = function* (lines: () => Generator<string>): Generator<string> {
-    try {
-      yield* lines()
-    } catch (error) {
-      if (!isDamage(error)) throw error
-      failed = true
-      yield `${faultMark(error)}\n`
-    }
-  }
+  const guarded = new Guarded()
   const text = function* (): Generator<string> {
-    yield* guarded(function* () {
+    yield* guarded.part(function* () {
       for (const node of memory_nodes(target)) {
         if (rows.nodes.length > 0) yield `\n${LINE}\n`
         rows.nodes.push({ ...node, zones: node.zones.map(({ ref: _, ...zone }) => zone) })
         yield nodeText(target, node)
       }
     })
-    yield* guarded(() => sectionsText(target, rows.sections))
-    yield* guarded(() => blocksText(target, rows.blocks))
+    yield* guarded.part(() => sectionsText(target, rows.sections))
+    yield* guarded.part(() => blocksText(target, rows.blocks))
   }
-  return { rows, text: text(), get failed() { return failed } } // prettier-ignore
+  return { rows, text: text(), get failed() { return guarded.failed } } // prettier-ignore
 }
 
 function nodeText(target: Target, node: NodeRow): string {

@@ -5,7 +5,7 @@ import type { StructRef } from '../btf/ref.ts'
 import { cache_name, cache_row, for_each_cache, has_slub } from '../helpers/slab.ts'
 import type { Target } from '../target/target.ts'
 import type { Report } from './dump-command.ts'
-import { faultMark, isDamage } from './fault-mark.ts'
+import { Guarded } from './guarded.ts'
 import { slabAnswer } from './kmem-address.ts'
 import { cacheHeader, cacheLine, cacheText, ignoredLine } from './slab-text.ts'
 
@@ -29,7 +29,7 @@ export function cachesReport(
     return { rows: [], text: '', failed: true }
   }
   const rows: object[] = []
-  let failed = false
+  const guarded = new Guarded()
   const one = (cache: StructRef, header: boolean): string => {
     if (ignored?.includes(cache_name(cache)) === true) {
       return `${header ? cacheHeader(target) : ''}${ignoredLine(target, cache)}`
@@ -43,19 +43,10 @@ export function cachesReport(
     rows.push(row)
     return `${header ? cacheHeader(target) : ''}${cacheLine(target, row)}`
   }
-  const marked = function* (get: () => Iterable<string>): Generator<string> {
-    try {
-      yield* get()
-    } catch (error) {
-      if (!isDamage(error)) throw error
-      failed = true
-      yield `${faultMark(error)}\n`
-    }
-  }
   const all = function* (): Generator<string> {
     let header = true
     for (const cache of for_each_cache(target)) {
-      yield* marked(() => [one(cache, header)])
+      yield* guarded.part(() => [one(cache, header)])
       header = false
     }
   }
@@ -69,14 +60,14 @@ export function cachesReport(
       yield answer.text
       return
     }
-    failed = true
+    guarded.failed = true
     note(`invalid kmem_cache name or address: ${word}`)
   }
   const text = function* (): Generator<string> {
-    if (words.length === 0) yield* marked(all)
-    else for (const word of words) yield* marked(() => named(word))
+    if (words.length === 0) yield* guarded.part(all)
+    else for (const word of words) yield* guarded.part(() => named(word))
   }
-  return { rows, text: text(), get failed() { return failed } } // prettier-ignore
+  return { rows, text: text(), get failed() { return guarded.failed } } // prettier-ignore
 }
 
 function addressOf(target: Target, word: string): ReturnType<typeof slabAnswer> {
