@@ -25,7 +25,9 @@ export function eventText(event: TraceEvent, style: TraceStyle): string {
       return frameText(event, style)
     case 'registers': {
       const { regs, symbol } = event
-      const ripOf = event.at === undefined || !user_mode(regs) ? exceptionText(symbol, style) : ''
+      // of i386 crash names no function there
+      const named = style.wordSize === 8 && (event.at === undefined || !user_mode(regs))
+      const ripOf = named ? exceptionText(symbol, style) : ''
       return ripOf + registersText(regs, style.wordSize)
     }
     case 'stack':

@@ -8,7 +8,14 @@ import { hex, toVa, type Va } from '../base/addr.ts'
 import type { SymbolHit } from '../symbols/symbol.ts'
 import { findSymbolVa } from './kernel.ts'
 import { ORC_REG_BP, ORC_REG_PREV_SP, ORC_REG_SP, ORC_REG_UNDEFINED, OrcTables } from './orc.ts'
-import { plausible_regs, read_pt_regs, user_mode, type CpuNotes, type Registers } from './registers.ts'
+import {
+  NOT_PUSHED_32,
+  plausible_regs,
+  read_pt_regs,
+  user_mode,
+  type CpuNotes,
+  type Registers,
+} from './registers.ts'
 import { read_task_stack, Stack, task_pt_regs, type CpuStack } from './stack.ts'
 import { is_kernel_thread } from './task.ts'
 import type { TaskContext, TaskTable } from './tasks.ts'
@@ -347,7 +354,7 @@ class Walk {
       const up = rsp
       if (outcome === 'with registers') {
         if (this.#stack === this.#own) this.#lastEframe = rsp + this.#word
-        rsp += this.#regsSize
+        rsp += this.#regsSize - (this.#word === 4 ? NOT_PUSHED_32 : 0)
         if (this.#eframeIp === undefined) continue
       }
       rsp += this.#frameSize(this.#eframeIp ?? text, rsp, up)
@@ -396,7 +403,9 @@ class Walk {
   #savedAbove(name: string, offset: number): number | undefined {
     if (offset !== 0 && this.#of.stacks.irqStackOf(this.#stkptr) !== undefined && name.includes('_interrupt'))
       return 0
-    return EXCEPTION_ENTRIES.has(name) || name === 'error_exit' ? this.#word : undefined
+    return EXCEPTION_ENTRIES.has(name) || (this.#word === 4 && name === 'page_fault') || name === 'error_exit'
+      ? this.#word
+      : undefined
   }
 
   #updateCheck(): void {

@@ -125,6 +125,11 @@ const RFLAGS_ZERO = 0xffff_ffff_ffc0_8028n
 const RFLAGS_ONE = 2n
 const KERNEL_CS = 0x10n
 const KERNEL_SS = 0x18n
+/** Of i386: the kernel's code, and data as everybody has it. */
+const KERNEL_CS_32 = 0x60n
+const DS_32 = 0x7bn
+/** What an exception in the kernel of i386 leaves out, as it stays on its stack: the pointer to it, and its segment. */
+export const NOT_PUSHED_32 = 8
 const USER_CS = 0x33n
 const USER32_CS = 0x23n
 const USER_DS = 0x2bn
@@ -144,6 +149,7 @@ export interface FrameCheck {
  */
 export function plausible_regs(regs: Registers, at: Va, size: number, check: FrameCheck): boolean {
   if ((regs.rflags & RFLAGS_ZERO) !== 0n || (regs.rflags & RFLAGS_ONE) === 0n) return false
+  if (check.mem.wordSize === 4) return regs.cs === KERNEL_CS_32 && regs.ds === DS_32 && regs.es === DS_32
   const rip = toVa(regs.rip)
   const rsp = toVa(regs.rsp)
   if (regs.cs === KERNEL_CS) {

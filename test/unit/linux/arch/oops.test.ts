@@ -214,9 +214,8 @@ processes:
 steps:
 ${[...WRONG_ORDER, './opentest letter'].map(shell).join('')}`
     const dump = recordedText(text, 'crashed')
-    const functions = [...(await crash(dump, 'bt')).matchAll(/^ ?#\d+ \[\w+\] (\w+)/gm)].map(
-      ([, name]) => name,
-    )
+    const bt = await crash(dump, 'bt')
+    const functions = [...bt.matchAll(/^ ?#\d+ \[\w+\] (\w+)/gm)].map(([, name]) => name)
     expect(functions).toEqual([
       'panic',
       'oops_end',
@@ -225,6 +224,8 @@ ${[...WRONG_ORDER, './opentest letter'].map(shell).join('')}`
       'page_fault',
       'system_call',
     ])
+    expect(bt).toMatch(/^ {4}CS: {2}0060 {6}EIP: [0-9a-f]{8} {2}ERR: ffffffff {2}EFLAGS: 00010246$/m)
+    expect(await crash(dump, 'bt -e')).toMatch(/CS: {2}0060/)
     expect(await crash(dump, 'sys')).toContain('PANIC: "BUG: unable to handle kernel paging request at ')
     expect(await crash(dump, 'set')).toContain('opentest')
   })
