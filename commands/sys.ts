@@ -1,6 +1,15 @@
 import { DumpCommand, type Invocation, type Report } from '../src/crash/dump-command.ts'
 import { sysReport } from '../src/crash/sys.ts'
 
+/**
+ * Rows:
+ * - {@link SysRow}
+ * - `-c`: {@link SystemCallRow} each
+ * - `-c --owners`: {@link CheckEntry} each
+ * - `-t`: {@link TaintsRow}
+ * - `-i`: an object, each DMI field with its text
+ * - `config`: an object, each option with its value as text
+ */
 export default class Sys extends DumpCommand {
   static override summary = 'the machine: release, date, uptime, load, memory, panic; its system calls'
   static override synopsis = 'sys [-c [name|number] [--owners]] [-t] [-i] config'

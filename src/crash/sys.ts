@@ -14,6 +14,7 @@ import type { Report } from './dump-command.ts'
 import { Misuse } from './misuse.ts'
 import { systemCallOwners } from './sys-owners.ts'
 import { NAMELIST } from './set-variables.ts'
+import type { SysRow, SystemCallRow, TaintsRow } from './rows.ts'
 
 const PAGE = 4096n
 const MB = 1024n * 1024n
@@ -75,7 +76,8 @@ function statistics(target: Target, note: (line: string) => void): Report {
   add('MEMORY', () => memoryText(present_pages(target) * PAGE))
   add('PANIC', () => panicText(target))
   const text = facts.map(({ label, value }) => `${label.padStart(12)}: ${value}\n`).join('')
-  return { rows: Object.fromEntries(facts.map(({ label, value }) => [keyOf(label), value])), text, failed }
+  const rows: SysRow = Object.fromEntries(facts.map(({ label, value }) => [keyOf(label), value]))
+  return { rows, text, failed }
 }
 
 const keyOf = (label: string): string => label.toLowerCase().replace(' ', '_')
@@ -141,7 +143,7 @@ function systemCalls(target: Target, words: readonly string[]): Report {
     throw new UsageError(words[0] ?? '', `no system calls found: ${words.join(' ')}`)
   }
   return {
-    rows: chosen.map(({ nr, handler, symbol }) => ({
+    rows: chosen.map(({ nr, handler, symbol }): SystemCallRow => ({
       nr,
       handler,
       symbol: symbol?.name ?? null,
@@ -170,7 +172,7 @@ function callText({ nr, handler, symbol }: SystemCall): string {
 
 function taints(target: Target): Report {
   const { mask, letters } = tainted(target)
-  return { rows: { mask, letters }, text: `TAINTED_MASK: ${hex(mask)}  ${letters}\n` }
+  return { rows: { mask, letters } satisfies TaintsRow, text: `TAINTED_MASK: ${hex(mask)}  ${letters}\n` }
 }
 
 function firmware(target: Target): Report {
