@@ -84,6 +84,18 @@ export function ehash(k: Kernel): sock[] {
   return all
 }
 
+/** One more card, `eth${net}`, and a host on its wire. @param net also tells their hardware addresses from others' */
+export function cardWithHost(
+  k: Kernel,
+  net: number,
+  { card, ...host }: { card: string; name: string; address: string; delayNs: number },
+): Host {
+  const mac = (last: number): Uint8Array => Uint8Array.of(0x02, 0, 0, 0, net, last)
+  const device = `eth${net}`
+  e1000_probe(k, { name: device, mac: mac(1), address: in_aton(card), prefix: 24, irqCpu: 0 })
+  return new Host(k, { ...host, mac: mac(2), device, silent: false, seed: 1 })
+}
+
 /** The machine with a card 192.168.56.1 and a host 192.168.56.101 on its wire. */
 export function wiredMachine(options: Partial<BootOptions> = {}): { k: Kernel; host: Host } {
   const k = tcpMachine(options)
@@ -92,16 +104,6 @@ export function wiredMachine(options: Partial<BootOptions> = {}): { k: Kernel; h
     if (f.kfunc.module !== 'e1000' || k.textIfAny(f.kfunc) !== undefined) continue
     k.placeText(f, addr(0xffffffffc0400000n + BigInt(f.kfunc.id * 256)))
   }
-  const mac = (last: number): Uint8Array => Uint8Array.of(0x02, 0, 0, 0, 0, last)
-  e1000_probe(k, { name: 'eth0', mac: mac(1), address: in_aton('192.168.56.1'), prefix: 24, irqCpu: 0 })
-  const host = new Host(k, {
-    name: 'peer',
-    address: '192.168.56.101',
-    mac: mac(2),
-    device: 'eth0',
-    delayNs: 100_000,
-    silent: false,
-    seed: 1,
-  })
+  const host = cardWithHost(k, 0, { card: '192.168.56.1', name: 'peer', address: '192.168.56.101', delayNs: 100_000 }) // prettier-ignore
   return { k, host }
 }

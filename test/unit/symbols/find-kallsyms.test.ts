@@ -72,6 +72,16 @@ function laidOut(...parts: Uint8Array[]): VirtualMemory {
 
 const { names, markers, seqsOfNames, tokenTable, tokenIndex, relativeBase } = encoded
 const numSyms = pad(encoded.numSyms)
+/** The tables of 5.x, in their order. */
+const withoutSequences = [
+  pad(encoded.offsets),
+  relativeBase,
+  numSyms,
+  pad(names),
+  pad(markers),
+  pad(tokenTable),
+  tokenIndex,
+]
 
 describe('tables nobody points to', () => {
   test.each<[string, VirtualMemory, number, string]>([
@@ -90,20 +100,7 @@ describe('tables nobody points to', () => {
       symbols.length,
       'percpu',
     ],
-    [
-      '5.x: none',
-      laidOut(
-        pad(encoded.offsets),
-        relativeBase,
-        numSyms,
-        pad(names),
-        pad(markers),
-        pad(tokenTable),
-        tokenIndex,
-      ),
-      symbols.length,
-      'percpu',
-    ],
+    ['5.x: none', laidOut(...withoutSequences), symbols.length, 'percpu'],
     [
       '6.4: addresses behind the tokens',
       laidOut(
@@ -159,15 +156,7 @@ describe('tables nobody points to', () => {
   })
 
   test('tables of another kernel, whose _stext lies elsewhere, are not taken', () => {
-    const mem = laidOut(
-      pad(encoded.offsets),
-      relativeBase,
-      numSyms,
-      pad(names),
-      pad(markers),
-      pad(tokenTable),
-      tokenIndex,
-    )
+    const mem = laidOut(...withoutSequences)
     expect(findKallsyms(mem, BASE, BASE + SIZE, BASE + 0x1000)).toBeUndefined()
   })
 

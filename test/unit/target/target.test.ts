@@ -25,6 +25,15 @@ async function openElf(mode: TinyMode, options?: TinyOptions & { note?: boolean 
   return openTarget(path)
 }
 
+/** @param tables pages of page tables that are left out */
+async function openWithoutTables(kernel: TinyKernel, tables: number): Promise<Target> {
+  const path = join(folder, `${kernel.mode}-without-${tables}-tables`)
+  const first = Math.floor(kernel.phys(kernel.imageVa + 0x600000) / 4096)
+  const excluded = new Set(Array.from({ length: tables }, (_, i) => first + i))
+  writeFileSync(path, kdumpImage(kernel.pages, { excluded, notes: vmcoreinfoNote(kernel.vmcoreinfo) }))
+  return openTarget(path)
+}
+
 async function codeOf(promise: Promise<unknown>): Promise<string> {
   return promise.then(
     () => 'no error',
@@ -128,11 +137,7 @@ describe('a 64-bit kernel', () => {
 
   test('page tables that are not in the dump: image and direct map are read by arithmetic', async () => {
     const kernel = new TinyKernel('x86_64')
-    const path = join(folder, 'no-tables')
-    const tables = Math.floor(kernel.phys(kernel.imageVa + 0x600000) / 4096)
-    const excluded = new Set(Array.from({ length: 8 }, (_, i) => tables + i))
-    writeFileSync(path, kdumpImage(kernel.pages, { excluded, notes: vmcoreinfoNote(kernel.vmcoreinfo) }))
-    const target = await openTarget(path)
+    const target = await openWithoutTables(kernel, 8)
     expect(target.object('init_task').$array('comm').$string()).toBe('swapper/0')
     expect(target.mem.u8(kernel.pageOffset + 0x1900000)).toBe('u'.charCodeAt(0))
     expect(() => target.mem.u8(kernel.modulesVa)).toThrow(expect.objectContaining({ reason: 'excluded' }))
@@ -179,11 +184,7 @@ describe('a kernel with five-level page tables', () => {
 
   test('its tables left out: the direct map is read by arithmetic', async () => {
     const kernel = new TinyKernel('x86_64-la57')
-    const path = join(folder, 'no-five-tables')
-    const tables = Math.floor(kernel.phys(kernel.imageVa + 0x600000) / 4096)
-    const excluded = new Set(Array.from({ length: 13 }, (_, i) => tables + i))
-    writeFileSync(path, kdumpImage(kernel.pages, { excluded, notes: vmcoreinfoNote(kernel.vmcoreinfo) }))
-    const target = await openTarget(path)
+    const target = await openWithoutTables(kernel, 13)
     expect(target.mem.u8(toVa(0xff11_0000_0190_0000n))).toBe('u'.charCodeAt(0))
   })
 

@@ -12,16 +12,14 @@ import { kfunc } from '../../../../src/linux/kfunc.ts'
 import type { Kernel } from '../../../../src/linux/kernel.ts'
 import { runUntilIdle } from '../../../../src/linux/kernel/sched/run.ts'
 import { kzalloc } from '../../../../src/linux/mm/slab.ts'
-import { e1000_probe } from '../../../../src/linux/drivers/net/e1000/e1000_main.ts'
 import { dev_get_by_name } from '../../../../src/linux/net/core/dev.ts'
 import { init_net } from '../../../../src/linux/net/core/net_namespace.ts'
 import { ip_hdr } from '../../../../src/linux/net/core/skbuff.ts'
-import { in_aton } from '../../../../src/linux/net/ipv4/devinet.ts'
 import { nf_register_net_hook, type NfHookFn } from '../../../../src/linux/net/netfilter/core.ts'
-import { Host } from '../../../../src/linux/net/wire/host.ts'
+import type { Host } from '../../../../src/linux/net/wire/host.ts'
 import { buildTcp, ipNumber } from '../../../../src/linux/net/wire/segments.ts'
 import { wire } from '../../../../src/linux/net/wire/wire.ts'
-import { wiredMachine } from '../../../support/tcp-machine.ts'
+import { cardWithHost, wiredMachine } from '../../../support/tcp-machine.ts'
 
 const seen: string[] = []
 let verdict = NF_ACCEPT
@@ -42,17 +40,7 @@ function router(forwarding: boolean): { k: Kernel; far: Host } {
   seen.length = 0
   verdict = NF_ACCEPT
   const { k } = wiredMachine()
-  const mac = (last: number): Uint8Array => Uint8Array.of(0x02, 0, 0, 0, 1, last)
-  e1000_probe(k, { name: 'eth1', mac: mac(1), address: in_aton('10.0.1.1'), prefix: 24, irqCpu: 0 })
-  const far = new Host(k, {
-    name: 'far',
-    address: '10.0.1.2',
-    mac: mac(2),
-    device: 'eth1',
-    delayNs: 1000,
-    silent: false,
-    seed: 1,
-  })
+  const far = cardWithHost(k, 1, { card: '10.0.1.1', name: 'far', address: '10.0.1.2', delayNs: 1000 })
   const cnf = dev_get_by_name(k, 'eth0')?.ip_ptr?.cnf
   if (cnf === undefined) throw new Error('eth0 has no settings')
   cnf.data.set(0, forwarding ? 1 : 0)
