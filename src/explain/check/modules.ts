@@ -11,6 +11,8 @@ import { inModule, pointerVa, type KnownModule, type ModuleList } from './module
 /** MODULE_STATE_COMING, MODULE_STATE_GOING, MODULE_STATE_UNFORMED: not in every list */
 const LIVE = 0n
 const AREAS_MAX = 100_000
+/** What TRACE_DEFINE_ENUM makes: pointers into the module's own init data, which is freed after loading. */
+const FREED = /^TRACE_SYSTEM_/
 /** Who asks for the memory of a module. */
 const LOADERS = /^(load_module|layout_and_allocate|move_module|module_memory_alloc|module_alloc)$/
 
@@ -63,17 +65,14 @@ function* references({ name, mod }: KnownModule): Generator<Seen> {
   }
 }
 
-/**
- * Pointers that modules from elsewhere keep in their variables: none leads to where modules lie and nothing is mapped.
- * Modules of the kernel are not asked: they keep pointers to their own init data, which is freed.
- */
+/** Pointers a module keeps in its variables: none leads to where modules lie and nothing is mapped. */
 function* variables(c: CheckContext, known: KnownModule): Generator<Seen> {
   const { target } = c
   const loaded = target.symbols.modules.find(({ va }) => va === known.mod.$va)
-  if (loaded === undefined || known.taints === '') return
+  if (loaded === undefined) return
   const span = moduleSpan(c)
   for (const { name, type, va, size } of loaded.symbols) {
-    if (!/[bd]/i.test(type) || size < target.wordSize || !inModule(known, va)) continue
+    if (!/[bd]/i.test(type) || size < target.wordSize || FREED.test(name) || !inModule(known, va)) continue
     yield* c.guard(`${known.name} ${name}`, function* () {
       const value = target.mem.word(va)
       const to = pointerVa(target, value)

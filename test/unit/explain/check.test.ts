@@ -48,6 +48,20 @@ describe('the scenarios', () => {
     expect(findings(recordedTarget(name, at)).map(short)).toEqual([])
   })
 
+  test('a hook under another is unloaded: the pointer kept by the other dangles, later the entry itself', () => {
+    const [kept] = findings(recordedTarget('stacked-hooks-oops', 'bypassed'))
+    expect(kept).toMatchObject({ check: 'modules', place: 'original_open [softice]', owner: 'nobody' })
+    expect(kept?.verdict).toContain('unloaded last: open_logger')
+    const [old] = findings(recordedTarget('stacked-hooks-bypass', 'bypassed'))
+    expect(old?.place).toBe('original_open [softice]')
+    for (const at of ['dangling', 'crashed']) {
+      const found = findings(recordedTarget('stacked-hooks-oops', at))
+      expect(found.map(short)).toEqual(['sys_call_table[2] (open)  [nobody] __x64_sys_open'])
+      expect(found[0]?.value).toBe(kept?.value)
+      expect(found[0]?.verdict).toMatch(/belongs to nobody.*not mapped; module unloaded last: softice/)
+    }
+  })
+
   test('the line of a finding has both addresses and says inert; the status is 3, 0 without findings', () => {
     const target = recordedTarget('table-hook-inert', 'loaded')
     const { text, status, failed } = checkReport(target, {})
