@@ -33,6 +33,12 @@ describe('the scenarios', () => {
     ['open-log', 'loaded', ['sys_call_table[2] (open) logged_open [open_logger] __x64_sys_open']],
     ['compat-socketcall', 'inside', ['ia32_sys_call_table[102] (socketcall) new_sys_socketcall [fwnet] __ia32_compat_sys_socketcall']],
     ['nf-initiated', 'loaded', ['ipv4 LOCAL_OUT[0] priority -2147483648 my_nf_hookfn [filter] -']],
+    ['softice-deny', 'loaded', ['sys_call_table[5] (open) softice_open [softice] sys_open']],
+    ['shackles', 'loaded', ['sys_call_table[37] (kill) shackled_kill [shackles] sys_kill']],
+    ['adds-slot-taken', 'taken', ['sys_call_table[223] (ni_syscall) new_sys_call [adds] sys_ni_syscall']],
+    ['fwnet-accept-leak', 'waiting', ['sys_call_table[102] (socketcall) new_sys_socketcall [fwnet] sys_socketcall']],
+    ['nf-drop-output', 'retransmitting', ['ipv4 LOCAL_OUT[0] priority 0 nf_verdict_hook [nf_verdict] -']],
+    ['nf-filter-address', 'opened', ['ipv4 LOCAL_OUT[0] priority -2147483648 my_nf_hookfn [filter] -', 'pid 640 fd 0 f_op my_fops [filter] -']],
   ])('%s at %s: its hook, with module and function', (name, at, expected) => {
     expect(findings(recordedTarget(name, at)).map(short)).toEqual(expected)
   }) // prettier-ignore
