@@ -32,9 +32,9 @@ export default class Files extends DumpCommand {
       words,
       note,
       answer: (tc, subsequent, by) => {
-        const { rows, text, failed } = taskFiles(target, tc, options)
+        const { rows, text, failed, shown } = taskFiles(target, tc, options)
         const before = subsequent > 0 && ref === undefined ? '\n' : ''
-        return { rows, text: before + text + (by === 'pid' ? '\n' : ''), failed }
+        return { rows, text: before + text + (by === 'pid' ? '\n' : ''), failed, shown }
       },
       invalid: (word) => `invalid task or pid value: ${word}`,
     })

@@ -63,8 +63,8 @@ export default class Net extends DumpCommand {
         words,
         note,
         answer: (tc, subsequent) => {
-          const { rows, text, failed } = taskSockets(target, tc, options)
-          return { rows, text: (subsequent > 0 && ref === undefined ? '\n' : '') + text, failed }
+          const one = taskSockets(target, tc, options)
+          return { ...one, text: (subsequent > 0 && ref === undefined ? '\n' : '') + one.text }
         },
         invalid: (word) => `invalid task or pid value: ${word}`,
       })

@@ -22,6 +22,8 @@ export interface Report {
   readonly text: string | Iterable<string>
   /** Something could not be shown: the text has what could be, the exit status is 1. Read after `text` ended. */
   readonly failed?: boolean
+  /** It failed for this alone: a reference (`-R`) fits nothing. `foreach` goes on to other tasks. */
+  readonly unmatched?: boolean
   /** The exit status when it is neither 0 nor 1: `check` has 3 for a finding. */
   readonly status?: number
   /** What a person should know besides, such as what could not be looked at: a line for stderr. Read after `text`. */

@@ -11,6 +11,8 @@ export interface TaskAnswer<R> {
   readonly rows: R
   readonly text: string
   readonly failed: boolean
+  /** with a reference: does anything of the task fit it? */
+  readonly shown?: boolean
 }
 
 export interface EachTask<R> {
@@ -24,16 +26,18 @@ export interface EachTask<R> {
   readonly invalid: (word: string, subsequent: number) => string
 }
 
-/** Rows are an array with one element for each task. */
+/** Rows are an array with one element for each task. A reference that fits nothing of any task is a failure. */
 export function eachTask<R>({ target, context, words, note, answer, invalid }: EachTask<R>): Report {
   const rows: R[] = []
   if (words.length === 0) {
     const tc = currentTask(target, context)
     if (tc === undefined) return { rows: [], text: '', failed: true }
-    const { rows: one, text, failed } = answer(tc, 0, 'current')
-    return { rows: [one], text, failed }
+    const { rows: one, text, failed, shown } = answer(tc, 0, 'current')
+    return { rows: [one], text, failed: failed || shown === false, unmatched: !failed && shown === false }
   }
   let failed = false
+  const shown: (boolean | undefined)[] = []
+  const unmatched = (): boolean => shown.length > 0 && shown.every((any) => any === false)
   const text = function* (): Generator<string> {
     let subsequent = 0
     for (const word of words) {
@@ -46,6 +50,7 @@ export function eachTask<R>({ target, context, words, note, answer, invalid }: E
         const one = answer(tc, subsequent++, named?.kind ?? 'pid')
         rows.push(one.rows)
         failed ||= one.failed
+        shown.push(one.shown)
         yield one.text
       }
     }
@@ -54,7 +59,10 @@ export function eachTask<R>({ target, context, words, note, answer, invalid }: E
     rows,
     text: text(),
     get failed() {
-      return failed
+      return failed || unmatched()
+    },
+    get unmatched() {
+      return !failed && unmatched()
     },
   }
 }

@@ -90,7 +90,9 @@ function joined(asked: ForeachWords, parts: readonly Part[]): Report {
     },
     text: text(),
     get failed() {
-      return parts.some(({ report }) => report.failed === true)
+      const unmatched = parts.filter(({ report }) => report.unmatched === true)
+      const others = parts.some(({ report }) => report.failed === true && report.unmatched !== true)
+      return others || (parts.length > 0 && unmatched.length === parts.length)
     },
   }
 }

@@ -81,7 +81,8 @@ export function taskSockets(
     : linesText(target, sockets)
   const end = problem === undefined ? '' : `${faultMark(problem)}\n`
   if (options.ref !== undefined) {
-    return { rows, text: found.length > 0 ? `${taskHeader(tc)}${body}${end}\n` : end, failed }
+    const shown = found.length > 0
+    return { rows, text: shown ? `${taskHeader(tc)}${body}${end}\n` : end, failed, shown }
   }
   const text = body + end === '' ? 'No open sockets.\n' : body + end
   return { rows, text: taskHeader(tc) + text, failed }

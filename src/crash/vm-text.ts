@@ -88,6 +88,7 @@ class AddressSpace {
     const text = this.#options.show === 'mm-struct' ? (struct?.text ?? '') : this.#text(rows)
     return {
       rows: struct === undefined ? rows : { ...rows, mm_struct: struct.plain },
+      ...(this.#options.reference !== undefined && { shown: text !== '' }),
       text: text === '' && this.#options.reference !== undefined ? '' : taskHeader(this.#context) + text,
       failed: this.#failed,
     }
