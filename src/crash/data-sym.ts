@@ -14,7 +14,7 @@ import { Misuse } from './misuse.ts'
 export interface SymbolRow {
   readonly name: string
   readonly address: bigint
-  /** nm's letter; `?` for data of modules */
+  /** nm's letter, a capital for a global symbol; crash shows `?` for data of modules */
   readonly type: string
   readonly module?: string
   /** bytes into the symbol, when an address was asked for */

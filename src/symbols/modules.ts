@@ -31,6 +31,8 @@ export interface ModuleArea {
 const MAX_MODULES = 4096
 const MAX_SYMBOLS = 1 << 20
 const MAX_NAME = 512
+/** @see include/uapi/linux/elf.h */
+const STB_GLOBAL = 1
 
 /** One `struct module`. */
 export class LoadedModule {
@@ -115,8 +117,10 @@ export class LoadedModule {
       const value = toVa(mem.word(at + (wide ? 8 : 4)), mem.wordSize)
       const name = cString(mem, strings + mem.u32(at), MAX_NAME)
       if (name === '' || name.startsWith('$') || !Number.isFinite(value)) continue
-      const type = String.fromCharCode(types === 0 ? info : mem.u8(types + i))
-      yield { name, type, va: value, global: info >>> 4 === 1 }
+      // without a typetab the kernel left the letter in st_info, and its case with it
+      const letter = String.fromCharCode(types === 0 ? info : mem.u8(types + i))
+      const global = types === 0 ? /[A-Z]/.test(letter) : info >>> 4 === STB_GLOBAL
+      yield { name, type: global ? letter.toUpperCase() : letter, va: value, global }
     }
   }
 }
