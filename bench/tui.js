@@ -9,7 +9,7 @@ const SIZES = [
   { columns: 200, rows: 60 },
 ]
 const TASKS = 100_000
-const REPEATS = 20
+const REPEATS = 6
 const host = { quit() {}, suspend() {}, redraw() {}, copy() {} }
 
 /** What is done, and the keys that do it; each key is measured by itself. */
@@ -61,7 +61,7 @@ function measured(browser, keys) {
 /** Do what is left, in the slices the program takes between keys; @returns the longest. */
 function work(browser) {
   let longest = 0
-  for (let left = 40; left > 0 && browser.pending; left--) {
+  for (let left = 12; left > 0 && browser.pending; left--) {
     const start = performance.now()
     browser.work()
     longest = Math.max(longest, performance.now() - start)

@@ -24,7 +24,8 @@ import type { StructRef } from '../btf/ref.ts'
 import { isStruct, strip } from '../btf/type.ts'
 import type { Target } from '../target/target.ts'
 import { decoded } from './cell.ts'
-import { foreign, timeText, type HookRow, type SocketEntry } from './object-rows.ts'
+import { hookLines, type HookRow } from './hook-rows.ts'
+import { timeText, type SocketEntry } from './object-rows.ts'
 import type { Selection } from './selection.ts'
 import { attempt } from './subject.ts'
 import type { TaskEntry } from './task-rows.ts'
@@ -139,21 +140,6 @@ function moduleLines(mod: StructRef): string[] {
     `struct module ${hex(mod.$addr)}`,
     ...(version === undefined ? [] : [`version ${decoded(version)}`]),
     users.length === 0 ? 'no other module uses it' : `used by ${users.map(decoded).join(', ')}`,
-  ]
-}
-
-function hookLines(entry: HookRow): string[] {
-  const { hook, position, module, lsm, at } = entry
-  const whose = foreign(entry)
-    ? module === 'nobody'
-      ? 'The function lies in no module and not in the kernel: something hidden put it there.'
-      : `The function belongs to module ${module}, not to the kernel.`
-    : `The function is the kernel's own, of the security module "${decoded(lsm)}".`
-  return [
-    `${entry.function} is asked as number ${position} whenever the kernel calls security_${hook}().`,
-    whose,
-    'The first of the list that does not return 0 refuses; those after it are not asked.',
-    `security_hook_list ${hex(at)}`,
   ]
 }
 

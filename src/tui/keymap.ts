@@ -53,7 +53,7 @@ export const keymap: readonly Group[] = [
       key('view2', '2', '2', "sockets of TCP's and UDP's tables"),
       key('view3', '3', '3', 'the kernel log'),
       key('view4', '4', '4', 'modules'),
-      key('view5', '5', '5', 'hooks of security modules'),
+      key('view5', '5', '5', 'hooks: what the checks found, and the lists of security modules'),
       key('view6', '6', '6', 'steps and snapshots of a recorded dump'),
       key('view7', '7', '7', 'output of the last command'),
     ],

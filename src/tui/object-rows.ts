@@ -1,9 +1,7 @@
-/** The lists besides tasks: open files, sockets, log, modules, hooks. Each row is read when it is drawn. */
+/** The lists besides tasks: open files, sockets, log, modules. Each row is read when it is drawn. */
 
-import { hex, toVa } from '../base/addr.ts'
+import { hex } from '../base/addr.ts'
 import type { StructRef } from '../btf/ref.ts'
-import { hookEntries } from '../explain/hooks.ts'
-import type { HookEntry } from '../explain/facts.ts'
 import { file_row, for_each_file, type OpenFile } from '../helpers/fs.ts'
 import { findSymbolVa } from '../helpers/kernel.ts'
 import {
@@ -18,8 +16,6 @@ import {
 import { log_records, type LogRecord } from '../helpers/printk.ts'
 import { inet_end_text, sock_from_file } from '../helpers/sock.ts'
 import { ehash_for_each, lhash2_for_each, tcp_row, udp_for_each } from '../helpers/tcp.ts'
-import { refAt } from '../helpers/kernel.ts'
-import { isStruct, strip } from '../btf/type.ts'
 import type { Target } from '../target/target.ts'
 import { decoded, span, type Line } from './cell.ts'
 import { faultText } from './fault-text.ts'
@@ -27,7 +23,7 @@ import type { Row, RowSource } from './row.ts'
 import { attempt, subjectOf } from './subject.ts'
 
 /** A row whose text may turn out unreadable. */
-function careful(key: string, read: () => Omit<Row, 'key'>): Row {
+export function careful(key: string, read: () => Omit<Row, 'key'>): Row {
   try {
     return { key, ...read() }
   } catch (error) {
@@ -150,40 +146,3 @@ export function moduleRows(target: Target): RowSource<StructRef> {
       }),
   }
 }
-
-export interface HookRow extends HookEntry {
-  readonly hook: string
-  /** its place in the order they are asked, from 1 */
-  readonly position: number
-}
-
-/** Every entry of every list of `security_hook_heads`; kernels since 6.12 have none. */
-export function hookRows(target: Target): RowSource<HookRow> {
-  return {
-    *entries() {
-      const heads = target.types.findStruct('security_hook_heads')
-      for (const { name, type } of heads?.members ?? []) {
-        const plain = strip(type)
-        yield undefined
-        if (name === '' || !isStruct(plain)) continue
-        const found = attempt(() => hookEntries(target, name)) ?? []
-        yield* found.map((entry, i) => ({ ...entry, hook: name, position: i + 1 }))
-      }
-    },
-    row: (entry) =>
-      careful(`${entry.hook} ${hex(entry.at)}`, () => ({
-        spans: [
-          span(`${entry.hook.padEnd(26)} `, 'name'),
-          span(`${entry.position}  `, 'dim'),
-          span(`${entry.function} `.padEnd(34), foreign(entry) ? 'changed' : 'plain'),
-          span(`${entry.module}/${decoded(entry.lsm)} `.padEnd(18), 'dim'),
-          span(hex(entry.at), 'address'),
-        ],
-        subject: subjectOf(refAt(target, 'security_hook_list', toVa(entry.at, target.wordSize)), entry.hook),
-        command: `struct security_hook_list ${hex(entry.at)}`,
-      })),
-  }
-}
-
-/** Not the kernel's own: a module's, or in nobody's text. */
-export const foreign = (entry: HookEntry): boolean => entry.module !== 'kernel'

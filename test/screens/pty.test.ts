@@ -1,6 +1,5 @@
 /** The browser in a real terminal (tmux): the walk to daddr, time, search, sizes, commands, and how it leaves the terminal. */
 
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -10,7 +9,7 @@ import { writeCdump } from '../../src/vmcore/cdump/write.ts'
 import { dumpPath, hasReal } from '../real/dumps.ts'
 import { withoutAddresses } from '../support/browser.ts'
 import { hasTmux, Tmux } from '../support/tmux.ts'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -19,6 +18,8 @@ const isBuilt = existsSync(join(root, 'dist/src/tui/app.js'))
 const canRun = hasTmux && isBuilt
 const trimmed = join(root, 'dumps/real/debian-6.1-dev.kdump')
 const WAIT = 120_000
+/** The shell waits: what is typed now is for it. */
+const PROMPT = /\$ *$/
 
 let folder = ''
 let dump = ''
@@ -96,6 +97,7 @@ describe.skipIf(!canRun)(`${title}: a recorded dump`, LONG, () => {
     tmux.keys('?')
     await golden(await tmux.until('Help:'), 'help-80x24')
     tmux.keys('q', 'q')
+    await tmux.until(PROMPT)
     expect(await tmux.modes()).toBe(before)
   })
 
@@ -109,6 +111,7 @@ describe.skipIf(!canRun)(`${title}: a recorded dump`, LONG, () => {
     tmux.resize(60, 20)
     await tmux.until('The browser needs 80x24')
     tmux.keys('q')
+    await tmux.until(PROMPT)
     expect(await tmux.modes()).toBe(before)
   })
 
@@ -116,9 +119,8 @@ describe.skipIf(!canRun)(`${title}: a recorded dump`, LONG, () => {
     const before = await tmux.modes()
     tmux.line(`${program} browse ${dump} & echo $! > ${folder}/pid; fg`)
     await tmux.until('Open files')
-    const { readFileSync } = await import('node:fs')
     process.kill(Number(readFileSync(join(folder, 'pid'), 'utf8')), `SIG${signal}` as NodeJS.Signals)
-    await tmux.until(/\$ *$/)
+    await tmux.until(PROMPT)
     tmux.line('echo status $?')
     const number = { TERM: 143, HUP: 129, INT: 130, QUIT: 131 }[signal]
     const screen = await tmux.until(`status ${number}`)
@@ -139,6 +141,28 @@ describe.skipIf(!canRun)(`${title}: a recorded dump`, LONG, () => {
     await tmux.until('swapper/1: a thread')
     tmux.keys('q')
     await tmux.until(/told 2[\s\S]*\$ *$/)
+    expect(await tmux.modes()).toBe(before)
+  })
+
+  test('an error nobody caught gives the terminal back, then tells itself', async () => {
+    const before = await tmux.modes()
+    const app = join(root, 'dist/src/tui')
+    const script = join(folder, 'error.mjs')
+    writeFileSync(
+      script,
+      `import { Terminal } from '${app}/widgets.js'
+import { themes } from '${app}/theme.js'
+const events = { key() {}, mouse() {}, redraw() {}, ended: (status, error) => (console.log(String(error)), process.exit(status)) }
+const terminal = new Terminal({ theme: themes.dark, ascii: false, mouse: true, events })
+terminal.draw([[{ text: 'about to fail', style: 'plain' }]])
+setTimeout(() => { throw new Error('nobody caught this') }, 1500)
+`,
+    )
+    tmux.line(`clear; ${process.execPath} ${script}; echo status $?`)
+    await tmux.until('about to fail')
+    const screen = await tmux.until('status 1')
+    expect(screen).toContain('Error: nobody caught this')
+    expect(screen).not.toContain('about to fail')
     expect(await tmux.modes()).toBe(before)
   })
 
@@ -163,7 +187,7 @@ describe.skipIf(!canRun)(`${title}: a terminal of ASCII only`, LONG, () => {
     // eslint-disable-next-line no-control-regex
     expect(tmux.screen(true)).not.toMatch(/\x1b\[[\d;]*(3[0-7]|4[0-7]|9\d)m/)
     tmux.keys('q')
-    await tmux.until(/\$ *$/)
+    await tmux.until(PROMPT)
   })
 })
 
@@ -198,6 +222,7 @@ describe.skipIf(!canRun)(`${title}: real kernels`, LONG, () => {
       tmux.keys('3')
       await tmux.until(/ Log \d+ /)
       tmux.keys('q')
+      await tmux.until(PROMPT)
       expect(await tmux.modes()).toBe(before)
     },
   )

@@ -159,9 +159,11 @@ describe('views', () => {
     expect(text(session)).toMatch(shows)
   })
 
-  test('a hook of a module is told from the kernel own ones', async () => {
+  test('what the checks found stands first; a hook of a module is told from the kernel own ones', async () => {
     const session = await open('blocked', 120, 40)
     await session.press('5', '/', '"recvmsg_block', 'enter')
+    expect(text(session)).toContain('(recvmsg_block): hooked by module recvmsg_block')
+    await session.press('end')
     expect(text(session)).toContain('belongs to module recvmsg_block, not to the kernel')
   })
 })
