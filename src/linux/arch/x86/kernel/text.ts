@@ -208,8 +208,9 @@ export function returnAddress(k: Kernel, caller: KFunctionInfo, callee: KFunctio
 export function returnOffset(k: Kernel, caller: KFunctionInfo, callee: string, size: number): number {
   const known = k.profile.returnOffsets[`${caller.name}>${callee}`]
   if (known !== undefined) return known
-  let h = caller.id
-  for (const c of callee) h = (Math.imul(h, 33) ^ c.charCodeAt(0)) >>> 0
+  // by name: the numbers of functions depend on which file was loaded first
+  let h = 0
+  for (const c of `${caller.name}>${callee}`) h = (Math.imul(h, 33) ^ c.charCodeAt(0)) >>> 0
   const room = Math.max(1, size - PROLOGUE - 6)
   return Math.min(size - 1, PROLOGUE + 5 + (h % room))
 }
