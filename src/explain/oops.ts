@@ -200,9 +200,10 @@ function noData(oops: Oops, address: bigint): OopsExplanation {
   const isNull = address < 4096n
   const what = isNull ? `a NULL pointer, ${address === 0n ? 'itself' : `at offset ${address} of what it should point to`}` : `${hex(address)}, which is not mapped` // prettier-ignore
   const module = /\[(\w+)\]/.exec(oops.ip)?.[1]
+  const own = oops.ip.split('+')[0]
   return {
     what: `${oops.comm} (pid ${oops.pid}) ${access} ${what}, in the kernel (error code ${oops.code.toString(16).padStart(4, '0')})`,
-    who: `the instruction is in ${oops.ip}${called(oops.trace.filter((name) => !HANDLERS.has(name)).slice(0, 3))}`,
+    who: `the instruction is in ${oops.ip}${called(oops.trace.filter((name) => !HANDLERS.has(name) && name !== own).slice(0, 3))}`,
     was:
       module === undefined
         ? 'the code is the kernel’s own; the pointer it was given is not good'

@@ -1,6 +1,7 @@
 /** The text of an oops, line by line in the form its kernel has, and that its numbers are those of memory. */
 
 import { describe, expect, test } from 'vitest'
+import { log_records } from '../../../../src/helpers/printk.ts'
 import { find_task_by_vpid } from '../../../../src/linux/kernel/pid.ts'
 import { call_bad_address, KernelPageFault, load_word } from '../../../../src/linux/arch/x86/mm/fault.ts'
 import { crash, programRow, recordedTarget, recordedText } from '../../../support/recorded.ts'
@@ -85,6 +86,45 @@ describe('x86-64', () => {
     expect(() => load_word(run.k, 0x18)).toThrow(KernelPageFault)
     expect(logOf(run.k)).toContain('#PF: supervisor read access in kernel mode')
     expect(logOf(run.k)).toContain('#PF: error_code(0x0000) - not-present page')
+  })
+})
+
+describe('a NULL pointer in a module, 6.1', () => {
+  const target = recordedTarget('null-deref')
+  const lines = from(
+    [...log_records(target)].map(({ text }) => text),
+    'BUG: ',
+  )
+
+  test('the address is the member’s offset; function and module are named', () => {
+    expectForms(lines, [
+      /^BUG: kernel NULL pointer dereference, address: 0000000000000018$/,
+      /^#PF: supervisor read access in kernel mode$/,
+      /^#PF: error_code\(0x0000\) - not-present page$/,
+      /^PGD 0 P4D 0 $/,
+      /^Oops: 0000 \[#1\] PREEMPT SMP NOPTI$/,
+      /^CPU: 0 PID: \d+ Comm: insmod Tainted: G {11}OE {6}6\.1\.0-56-amd64 #1 {2}Debian 6\.1\.192-2$/,
+      /^RIP: 0010:read_limit\+0x[0-9a-f]+\/0x[0-9a-f]+ \[null_deref\]$/,
+      /^Code: ([0-9a-f]{2} ){42}<[0-9a-f]{2}>( [0-9a-f]{2}){21}$/,
+    ])
+    expect(lines).toContain('Modules linked in: null_deref(OE+)')
+    expect(lines).toContain('---[ end trace 0000000000000000 ]---')
+  })
+
+  test('the trace begins with the fault’s own frames, then goes from the module’s on', () => {
+    const trace = from(lines, 'Call Trace:').flatMap((line) => /^ (\? )?(\w+)\+0x/.exec(line)?.[0] ?? [])
+    expect(trace.map((name) => name.replace('+0x', ''))).toEqual([
+      ...[' ? __die', ' ? page_fault_oops', ' ? exc_page_fault', ' ? asm_exc_page_fault', ' ? read_limit'],
+      ...[
+        ' null_deref_init',
+        ' do_one_initcall',
+        ' do_init_module',
+        ' load_module',
+        ' __do_sys_finit_module',
+      ],
+      ...[' do_syscall_64', ' entry_SYSCALL_64_after_hwframe'],
+    ])
+    expect(from(lines, 'Call Trace:').find((line) => line.startsWith('RIP: 0033:0x'))).toBeDefined()
   })
 })
 

@@ -110,7 +110,7 @@ const CODE_BYTES = 64
 const CODE_PROLOGUE = 42
 
 /** The bytes around the instruction; a fault of its own, that goes into CR2, when they cannot be read. */
-export function show_opcodes(k: Kernel, ip: bigint, cr: ControlRegisters = { cr2: 0n }, indent = ''): void {
+export function show_opcodes(k: Kernel, ip: bigint, cr: ControlRegisters = { cr2: 0n }): void {
   const from = ip - BigInt(CODE_PROLOGUE)
   const va = toVa(from, k.mem.wordSize)
   if (!k.mem.isMapped(va) || !k.mem.isMapped(va + CODE_BYTES - 1)) {
@@ -120,12 +120,12 @@ export function show_opcodes(k: Kernel, ip: bigint, cr: ControlRegisters = { cr2
     }
     cr.cr2 = BigInt.asUintN(k.mem.wordSize * 8, from)
     const at = since(k, 6, 0) ? '' : 'RIP '
-    say(k, `${indent}Code: Unable to access opcode bytes at ${at}0x${cr.cr2.toString(16)}.`)
+    say(k, `Code: Unable to access opcode bytes at ${at}0x${cr.cr2.toString(16)}.`)
     return
   }
   const bytes = [...k.mem.read(va, CODE_BYTES)].map((b) => b.toString(16).padStart(2, '0'))
   bytes[CODE_PROLOGUE] = `<${bytes[CODE_PROLOGUE] ?? ''}>`
-  say(k, `${indent}Code: ${bytes.join(' ')}`)
+  say(k, `Code: ${bytes.join(' ')}`)
 }
 
 const ROWS_64 = [
@@ -146,18 +146,18 @@ const label = (name: string): string =>
  * The registers of a 64-bit processor; of a program's only those it can see.
  * @see arch/x86/kernel/process_64.c:__show_regs
  */
-export function show_regs_64(k: Kernel, regs: StructRef, cr: ControlRegisters, indent = ''): void {
+export function show_regs_64(k: Kernel, regs: StructRef, cr: ControlRegisters): void {
   const user = (regs.$int('cs') & 3n) !== 0n
   const word = (name: string): string => wide(k, regs.$int(name))
   const ip = regs.$int('ip')
   const at = user ? `0x${ip.toString(16)}` : symbolOr(k, ip)
-  say(k, `${indent}RIP: ${short(regs.$int('cs') & 0xffffn)}:${at}`)
-  show_opcodes(k, ip, cr, indent)
+  say(k, `RIP: ${short(regs.$int('cs') & 0xffffn)}:${at}`)
+  show_opcodes(k, ip, cr)
   const orig = BigInt.asIntN(64, regs.$int('orig_ax'))
   const call = orig === -1n ? '' : ` ORIG_RAX: ${word('orig_ax')}`
   const flags = regs.$int('flags').toString(16).padStart(8, '0')
-  say(k, `${indent}RSP: ${short(regs.$int('ss') & 0xffffn)}:${word('sp')} EFLAGS: ${flags}${call}`)
-  for (const row of ROWS_64) say(k, indent + row.map((name) => `${label(name)}: ${word(name)}`).join(' '))
+  say(k, `RSP: ${short(regs.$int('ss') & 0xffffn)}:${word('sp')} EFLAGS: ${flags}${call}`)
+  for (const row of ROWS_64) say(k, row.map((name) => `${label(name)}: ${word(name)}`).join(' '))
   if (user) return
   const { thread } = k.current
   const gs = toAddr(k.per_cpu_offset())
@@ -239,7 +239,7 @@ export function show_trace(k: Kernel, from: Va, reliable: ReadonlySet<Va>): void
     else say(k, ` ${sure ? '' : '? '}${name}`)
   }
   // the unwinder has come as far as what the program had in its registers
-  if (task && reliable.size > 0 && k.current.mm !== null) show_regs_64(k, userRegs(k), { cr2: 0n }, ' ')
+  if (task && reliable.size > 0 && k.current.mm !== null) show_regs_64(k, userRegs(k), { cr2: 0n })
   if (task) say(k, ' </TASK>')
   if (!since(k, 2, 7)) say(k, ' =======================')
 }

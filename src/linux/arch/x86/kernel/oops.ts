@@ -6,7 +6,7 @@
 
 import { toVa, type Va } from '../../../../base/addr.ts'
 import type { StructRef } from '../../../../btf/ref.ts'
-import { TAINT_DIE } from '../../../../abi/module.ts'
+import { MODULE_STATE_COMING, MODULE_STATE_GOING, TAINT_DIE } from '../../../../abi/module.ts'
 import { KERN_DEFAULT } from '../../../../abi/printk.ts'
 import { SIGKILL } from '../../../../abi/signal.ts'
 import type { Kernel, Thread } from '../../../kernel.ts'
@@ -77,7 +77,10 @@ export const __die = kfunc(FILE, function __die(k, str: string, oops: Oops): voi
 const modules = (k: Kernel): void =>
   print_modules(k, (name) => {
     const mod = find_module(k, name)
-    return mod === null ? '' : module_flags(k, mod)
+    if (mod === null) return ''
+    const state = mod.state === MODULE_STATE_COMING ? '+' : mod.state === MODULE_STATE_GOING ? '-' : ''
+    const taints = module_flags(k, mod).slice(1, -1)
+    return taints + state === '' ? '' : `(${taints}${state})`
   })
 
 /** @see arch/x86/kernel/dumpstack.c:__die_body */

@@ -252,8 +252,9 @@ function dump_pagetable(k: Kernel, va: Va): string {
     const value = bytes === 8 ? k.mem.u64(at) : BigInt(k.mem.u32(at))
     const digits = value.toString(16)
     words.push(`${name} ${k.mem.wordSize === 8 ? digits : digits.padStart(bytes * 2, '0')}`)
-    if ((value & _PAGE_PRESENT) === 0n || (level > 0 && (value & _PAGE_PSE) !== 0n)) break
+    // the top level of five is there whatever its entry says, when it is folded
     if (shifts[level + 1] === shift) continue
+    if ((value & _PAGE_PRESENT) === 0n || (level > 0 && (value & _PAGE_PSE) !== 0n)) break
     const phys = Number(value & PTE_PFN_MASK)
     if (phys / PAGE_SIZE >= max_low_pfn(k)) break
     table = __va(k, phys)
