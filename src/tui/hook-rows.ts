@@ -1,7 +1,9 @@
 /** Hooks: what the checks found where kernel code can be diverted, then the lists of security modules as they are asked. */
 
 import { hex, toVa } from '../base/addr.ts'
+import type { FaultError, ValidationError } from '../base/errors.ts'
 import { isStruct, strip } from '../btf/type.ts'
+import { isDamage } from '../crash/fault-mark.ts'
 import type { CheckEntry } from '../explain/check/entry.ts'
 import { runChecks } from '../explain/check/run.ts'
 import type { HookEntry } from '../explain/facts.ts'
@@ -11,7 +13,7 @@ import type { Target } from '../target/target.ts'
 import { decoded, span, type Line } from './cell.ts'
 import { careful } from './object-rows.ts'
 import type { RowSource } from './row.ts'
-import { attempt, subjectOf } from './subject.ts'
+import { subjectOf } from './subject.ts'
 
 /** An entry of a list of `security_hook_heads`. */
 export interface ListedHook extends HookEntry {
@@ -59,13 +61,20 @@ export function hookRows(target: Target): RowSource<HookRow> {
 
 function* listedHooks(target: Target): Generator<ListedHook | undefined> {
   const heads = target.types.findStruct('security_hook_heads')
+  let broken: FaultError | ValidationError | undefined
   for (const { name, type } of heads?.members ?? []) {
     const plain = strip(type)
     yield undefined
     if (name === '' || !isStruct(plain)) continue
-    const found = attempt(() => hookEntries(target, name)) ?? []
-    yield* found.map((entry, i) => ({ ...entry, hook: name, position: i + 1 }))
+    try {
+      yield* hookEntries(target, name).map((entry, i) => ({ ...entry, hook: name, position: i + 1 }))
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      broken ??= error
+    }
   }
+  // the list says so after what could be read
+  if (broken !== undefined) throw broken
 }
 
 function findingSpans({ check, place, verdict, effective }: CheckEntry): Line {

@@ -52,7 +52,7 @@ export async function openBrowser(
 /** Addresses and bytes change with the simulated kernel; where they stand does not. */
 export function withoutAddresses(text: string): string {
   return text
-    .replace(/\bf{4}[0-9a-f]{12}\b/g, 'ffff............')
+    .replace(/\bf{4}[0-9a-f]{6,12}\b/g, (found) => `ffff${'.'.repeat(found.length - 4)}`)
     .replace(/\b0x[0-9a-f]{9,16}\b/g, (found) => `0x${'.'.repeat(found.length - 2)}`)
     .replace(
       /^([ *]ffff\.{12} {2})((?:[0-9a-f]{2} {1,2}){16})(.*)$/gm,
