@@ -8,7 +8,7 @@
  */
 
 import { addr, hex, toAddr, type Addr, type Va } from '../base/addr.ts'
-import { FaultError, InvariantError, LookupError } from '../base/errors.ts'
+import { FaultError, InvariantError, LookupError, ValidationError } from '../base/errors.ts'
 import { SourceKind, Sourced, type Memory, type WritableMemory } from '../memory/memory.ts'
 import { isStruct, strip, type StructType, type Type } from './type.ts'
 import type { Place, Types } from './types.ts'
@@ -77,6 +77,13 @@ export class StructRef {
     const value = this.$get(path)
     if (value === null || value instanceof StructRef) return value
     throw new LookupError('member', `${this.$type.name}.${path} as a struct`)
+  }
+
+  /** A struct inside this one. @throws ValidationError where damaged BTF has made it a pointer, and that is NULL */
+  $inside(path: string): StructRef {
+    const inside = this.$ref(path)
+    if (inside === null) throw new ValidationError(this.$addr, `a struct ${path}`, 'NULL')
+    return inside
   }
 
   $array(path: string): ArrayRef {

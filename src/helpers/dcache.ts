@@ -66,5 +66,5 @@ export function real_mount(vfsmount: StructRef): StructRef {
 
 /** The `struct vfsmount` of a `struct mount`. */
 export function vfsmount_of(mount: StructRef): StructRef {
-  return mount.$type.name === 'vfsmount' ? mount : (mount.$ref('mnt') as StructRef)
+  return mount.$type.name === 'vfsmount' ? mount : mount.$inside('mnt')
 }

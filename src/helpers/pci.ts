@@ -71,13 +71,13 @@ function read_bus(kernel: Kernel, bus: StructRef, work: { buses: number }, depth
       children.push(read_bus(kernel, child, work, depth + 1))
     }
   }
-  return { pci_bus: bus.$addr, name: dev_name(bus.$ref('dev') as StructRef), devices, children }
+  return { pci_bus: bus.$addr, name: dev_name(bus.$inside('dev')), devices, children }
 }
 
 function pci_device(bus: StructRef, device: StructRef): PciDevice {
   const devfn = Number(device.$int('devfn'))
   const hex = (value: number, width: number): string => value.toString(16).padStart(width, '0')
-  const domain = /^([0-9a-f]+):/i.exec(dev_name(bus.$ref('dev') as StructRef))?.[1] ?? '0000'
+  const domain = /^([0-9a-f]+):/i.exec(dev_name(bus.$inside('dev')))?.[1] ?? '0000'
   const type = device.$has('pcie_flags_reg') ? (Number(device.$int('pcie_flags_reg')) >> 4) & 0xf : 0
   return {
     pci_dev: device.$addr,

@@ -97,7 +97,7 @@ function readRecord(ring: Ring, id: bigint): LogRecord | undefined {
   const kind = Number(state >> BigInt(wordBits - 2))
   if (kind !== desc_committed && kind !== desc_finalized) return undefined
   const info = refAt(kernel, 'printk_info', ring.infos + index * ring.infoSize)
-  const device = info.$has('dev_info') ? (info.$ref('dev_info') as StructRef) : undefined
+  const device = info.$has('dev_info') ? info.$inside('dev_info') : undefined
   return {
     seq: info.$int('seq'),
     ts_nsec: info.$int('ts_nsec'),

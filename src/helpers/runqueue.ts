@@ -19,12 +19,10 @@ export type Queued =
 const DEFAULT_PRIO = 120
 
 /** The fair queue of a CPU: `struct cfs_rq`. */
-export const cpu_cfs_rq = (kernel: Kernel, cpu: number): StructRef =>
-  cpu_rq(kernel, cpu).$ref('cfs') as StructRef
+export const cpu_cfs_rq = (kernel: Kernel, cpu: number): StructRef => cpu_rq(kernel, cpu).$inside('cfs')
 
 /** The real-time queue of a CPU: `struct rt_rq`. */
-export const cpu_rt_rq = (kernel: Kernel, cpu: number): StructRef =>
-  cpu_rq(kernel, cpu).$ref('rt') as StructRef
+export const cpu_rt_rq = (kernel: Kernel, cpu: number): StructRef => cpu_rq(kernel, cpu).$inside('rt')
 
 /** Root of a fair queue's tree, which also says where it lies. */
 export const cfs_tree = (queue: StructRef): Va => queue.$vaOf('tasks_timeline')

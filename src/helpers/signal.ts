@@ -67,7 +67,7 @@ export function pending_signals(pending: StructRef): SignalsPending {
   const { $types: types, $mem: mem } = pending
   const queue: { sig: number; info: bigint }[] = []
   for (const entry of list_for_each_entry(types, mem, pending.$vaOf('list'), 'sigqueue', 'list')) {
-    const info = entry.$ref('info') as StructRef
+    const info = entry.$inside('info')
     queue.push({ sig: Number(info.$int('si_signo')), info: info.$addr })
   }
   return { signal: sigset(pending, 'signal'), queue }

@@ -81,12 +81,12 @@ export interface OpenSocket {
 
 /** `struct socket *` of a socket's inode. @see include/net/sock.h:SOCKET_I */
 export function SOCKET_I(inode: StructRef): StructRef {
-  return inode.$containerOf('socket_alloc', 'vfs_inode').$ref('socket') as StructRef
+  return inode.$containerOf('socket_alloc', 'vfs_inode').$inside('socket')
 }
 
 /** `struct inode *` of a socket that has one around it. @see include/net/sock.h:SOCK_INODE */
 export function SOCK_INODE(socket: StructRef): StructRef {
-  return socket.$containerOf('socket_alloc', 'socket').$ref('vfs_inode') as StructRef
+  return socket.$containerOf('socket_alloc', 'socket').$inside('vfs_inode')
 }
 
 /** `struct socket *` of an open file, undefined when the file is none. @see net/socket.c:sock_from_file */
@@ -204,7 +204,7 @@ export interface SockSummary {
 export function sock_summary(sk: StructRef): SockSummary {
   const sock = sk.$type.name === 'sock' ? sk : sk.$cast('sock')
   const addresses = inet_addresses(sock)
-  const queue = sock.$ref('sk_receive_queue') as StructRef
+  const queue = sock.$inside('sk_receive_queue')
   return {
     sk: sk.$addr,
     family: family_name(Number(sock.$int('__sk_common.skc_family'))),

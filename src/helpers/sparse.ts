@@ -140,7 +140,7 @@ function memory_block_row(kernel: SectionedKernel, block: StructRef): MemoryBloc
   const state = Number(block.$int('state'))
   return {
     memory_block: block.$addr,
-    name: dev_name(block.$ref('dev') as StructRef),
+    name: dev_name(block.$inside('dev')),
     start,
     end: start + BigInt(count) * bytes - 1n,
     node: block.$has('nid') ? Number(block.$int('nid')) : 0,

@@ -152,10 +152,10 @@ export const task_comm = (task: StructRef): string => task.$array('comm').$strin
 /** Has no user memory by birth. @see include/linux/sched.h:PF_KTHREAD */
 export const is_kernel_thread = (task: StructRef): boolean => (task_flags(task) & PF_KTHREAD) !== 0
 
-/** Address of its `struct thread_info`: in the task itself, or at the bottom of its stack. */
+/** Its `struct thread_info`: in the task itself, or at the bottom of its stack. */
 export function task_thread_info(task: StructRef): StructRef {
   const types = task.$types
-  if (types.has('task_struct', 'thread_info')) return task.$ref('thread_info') as StructRef
+  if (types.has('task_struct', 'thread_info')) return task.$inside('thread_info')
   const stack = task.$mem.pointer(task.$vaOf('stack'))
   return types.ref('thread_info', task.$mem, stack)
 }
