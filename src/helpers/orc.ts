@@ -67,6 +67,9 @@ export class OrcTables {
     const etext = findSymbolVa(kernel, '_etext')
     if (ip === undefined || ipEnd === undefined || rows === undefined) return undefined
     if (stext === undefined || etext === undefined || ipEnd <= ip) return undefined
+    // the kernel counts the blocks when it takes the tables into use
+    const blocks = findSymbolVa(kernel, 'lookup_num_blocks')
+    if (blocks !== undefined && kernel.mem.u32(blocks) === 0) return undefined
     return new OrcTables(kernel, { ip, ipEnd, rows, stext, etext })
   }
 
