@@ -16,12 +16,15 @@ function suite(title: string, cases: readonly Case[]): void {
     beforeAll(() => {
       seen = session(cases.map(([line]) => line))
     })
-    it.each(cases)('%s', (line, output, status = 0) => {
-      const found = seen.get(line)
-      if (typeof output === 'string') expect(found?.output).toBe(output)
-      else expect(found?.output).toMatch(output)
-      expect(found?.status).toBe(status)
-    })
+    it.each(cases.map(([line, output, status = 0]) => [line, output, status] as const))(
+      '%s',
+      (line, output, status) => {
+        const found = seen.get(line)
+        if (typeof output === 'string') expect(found?.output).toBe(output)
+        else expect(found?.output).toMatch(output)
+        expect(found?.status).toBe(status)
+      },
+    )
   })
 }
 
