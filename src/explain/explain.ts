@@ -10,7 +10,7 @@ import type { Target } from '../target/target.ts'
 import { birthOfConnection, birthOfListener, birthOfRequest, waitingConnections } from './birth.ts'
 import { birthOfUdp, birthOfUnix, isKernelSock, kernelEvidence } from './birth-datagram.ts'
 import { adviceFor } from './advice.ts'
-import type { Evidence, Explanation, Side, SockKindName, Stage, Step } from './facts.ts'
+import type { Evidence, Explanation, Refusal, Side, SockKindName, Stage, Step } from './facts.ts'
 import { addressFields } from './fields.ts'
 import { refusalsOf } from './history.ts'
 import { hookEntries } from './hooks.ts'
@@ -113,9 +113,16 @@ function describeSock(
     waiting: kind === 'listener' ? damage.attempt('queues', () => waitingConnections(target, sk), []) : [],
     queue: hook ? damage.attempt('receive queue', () => receiveQueue(sk), undefined) : undefined,
     hooks: hook ? damage.attempt('hooks', () => hookEntries(target, 'socket_recvmsg'), []) : [],
-    refusals: owner === undefined ? [] : refusalsOf(target).filter(({ pid }) => pid === owner.pid),
+    refusals: refusalsOf(target).filter((refusal) => concerns(refusal, sk, owner)),
     damage: damage.lines,
   }
+}
+
+/** Was the hook asked about this sock, or its socket? Recordings of before say only whose call it was. */
+function concerns({ subject, pid }: Refusal, sk: StructRef, owner: Explanation['task']): boolean {
+  if (subject === undefined || !/^[0-9a-f]{1,16}$/.test(subject)) return pid === owner?.pid
+  const socket = sk.$has('sk_socket') ? sk.$int('sk_socket') : 0n
+  return [sk.$addr as bigint, socket].includes(BigInt(`0x${subject}`))
 }
 
 /** The last step's rule, once it is known whether the sock was accepted or made by socket(). */

@@ -64,6 +64,8 @@ export interface Refusal {
   readonly result: number
   readonly errno: string
   readonly pid: number
+  /** address of the object the hook was asked about, its first argument; absent when that was none */
+  readonly subject?: string
   readonly timeNs: string
   readonly step: number
 }
