@@ -262,11 +262,9 @@ export const sections = {
     .describe('where modules lie in memory when they are loaded'),
   module_files: z
     .array(
-      z
-        .string()
-        .regex(/^(?!\/).{1,200}\.m?js$/, {
-          error: 'expected the path of an .mjs file, relative to this one',
-        }),
+      z.string().regex(/^(?!\/).{1,200}\.m?js$/, {
+        error: 'expected the path of an .mjs file, relative to this one',
+      }),
     )
     .max(16)
     .describe('modules of its own: ES module files, loaded with --allow-modules only'),

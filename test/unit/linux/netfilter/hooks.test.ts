@@ -34,9 +34,7 @@ function machine(): Kernel {
   const k = tcpMachine()
   seen.length = 0
   answer = () => NF.NF_ACCEPT
-  Object.values(hooks).forEach((hook, i) =>
-    k.placeText(hook, addr(0xffffffffc0700000n + BigInt(i * 64))),
-  )
+  Object.values(hooks).forEach((hook, i) => k.placeText(hook, addr(0xffffffffc0700000n + BigInt(i * 64))))
   return k
 }
 

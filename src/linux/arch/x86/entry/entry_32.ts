@@ -49,8 +49,7 @@ const system_call = kfunc(
 
 function* call(k: Kernel, regs: pt_regs, nr: number): Generator<unknown, void> {
   if (nr < 0 || nr >= i386Table(k.profile.release).length) return
-  const handler = tableEntry(k, 'sys_call_table', nr)
-  const result = handler === undefined ? -ENOSYS : yield* sleepable(handler(k, regs))
+  const result = yield* sleepable(tableEntry(k, 'sys_call_table', nr)(k, regs))
   regs.ax = BigInt.asUintN(32, BigInt(result))
 }
 
