@@ -6,6 +6,7 @@ import { answerLine } from '../src/crash/answer-line.ts'
 import { profiles } from '../src/linux/profile.ts'
 import { expectationError } from '../src/scenario/expect.ts'
 import { ScenarioError } from '../src/scenario/problem.ts'
+import { reportText } from '../src/scenario/step-report.ts'
 import { readScenario, recordFile, scenarioName, type RecordedFile } from '../src/scenario/record-file.ts'
 
 export default class Record extends Command {
@@ -23,7 +24,10 @@ export default class Record extends Command {
   static override flags = {
     output: Flags.string({ char: 'o', summary: 'the dump to write', helpValue: 'FILE' }),
     seed: Flags.string({ summary: 'another seed: other addresses, the same story' }),
-    verbose: Flags.boolean({ char: 'v', summary: 'print each step as it runs' }),
+    verbose: Flags.boolean({
+      char: 'v',
+      summary: 'print each step as it runs, and what it did: time, stores, packets, log',
+    }),
     expect: Flags.boolean({ summary: 'check what the scenario expects', default: true, allowNo: true }),
     check: Flags.boolean({ summary: 'only read the scenario and report its problems' }),
     'allow-modules': Flags.boolean({
@@ -71,6 +75,7 @@ async function record(path: string, flags: RecordFlags): Promise<void> {
     runCommand: flags.expect ? answerLine : undefined,
     allowModules: flags['allow-modules'],
     onStep: progress(flags.verbose),
+    ...(flags.verbose && { onStepDone: (report) => process.stderr.write(reportText(report)) }),
   })
   clearProgress(flags.verbose)
   process.stdout.write(summaryOf(recorded))

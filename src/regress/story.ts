@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto'
 import { CoredrillError } from '../base/errors.ts'
 import type { Target } from '../target/target.ts'
 import type { Recording } from '../scenario/recorder.ts'
-import { describeFrame, type CommandRunner } from '../scenario/expect.ts'
+import type { CommandRunner } from '../scenario/expect.ts'
+import { describeFrame } from '../scenario/frame-text.ts'
 import { logText } from '../scenario/expect-log.ts'
 
 /** A part of the story: a heading, and lines. */

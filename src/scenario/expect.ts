@@ -5,6 +5,7 @@ import type { CValue } from '../btf/value.ts'
 import { evaluate } from '../helpers/expression.ts'
 import { logText } from './expect-log.ts'
 import { bindingsOf } from './expect-subject.ts'
+import { describeFrame } from './frame-text.ts'
 import { flagNames, ipText, parseTcp } from '../linux/net/wire/segments.ts'
 import type { Frame } from '../linux/net/wire/wire.ts'
 import type { Target } from '../target/target.ts'
@@ -176,11 +177,3 @@ function matches(e: PacketExpectation, frame: Frame): boolean {
 }
 
 const sorted = (names: readonly string[]): string => [...names].sort().join('|')
-
-/** One line of a capture. */
-export function describeFrame(frame: Frame): string {
-  const s = parseTcp(frame.bytes)
-  if (s === undefined) return `${frame.bytes.length} bytes on ${frame.device}, not TCP`
-  const ends = `${ipText(s.source)}:${s.sourcePort} > ${ipText(s.target)}:${s.targetPort}`
-  return `${ends} ${flagNames(s.flags).join('|')} seq ${s.seq} ack ${s.ack} win ${s.window} length ${s.payload.length}`
-}

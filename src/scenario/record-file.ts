@@ -22,6 +22,7 @@ export interface RecordFileOptions {
   /** may the scenario load modules of its own? */
   readonly allowModules?: boolean | undefined
   readonly onStep?: RecordOptions['onStep']
+  readonly onStepDone?: RecordOptions['onStepDone']
 }
 
 export interface RecordedFile {
@@ -69,9 +70,10 @@ export async function recordFile(path: string, options: RecordFileOptions): Prom
   refuseDirectory(options.output)
   await loadModuleFiles(path, scenario, options.allowModules === true)
   const name = scenarioName(path)
-  const { onStep, createdBy } = options
+  const { onStep, onStepDone, createdBy } = options
+  const told = { ...(onStep !== undefined && { onStep }), ...(onStepDone !== undefined && { onStepDone }) }
   const { run, dump } = withModuleFiles(path, scenario, () =>
-    recordScenario(scenario, { name, createdBy, ...(onStep !== undefined && { onStep }) }),
+    recordScenario(scenario, { name, createdBy, ...told }),
   )
   const bytes = writeCdump(options.output, dump)
   return {

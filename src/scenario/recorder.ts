@@ -11,6 +11,7 @@ import { pcapOf } from './pcap.ts'
 import { ScenarioError } from './problem.ts'
 import type { Run } from './run.ts'
 import type { Scenario } from './scenario.ts'
+import { watchStep, type StepReport } from './step-report.ts'
 
 export interface RecordOptions {
   /** version of the program, for the dump's header */
@@ -19,6 +20,8 @@ export interface RecordOptions {
   readonly name: string
   /** told of each step before it runs */
   readonly onStep?: (number: number, of: number, summary: string) => void
+  /** told of each step after it has run */
+  readonly onStepDone?: (report: StepReport) => void
 }
 
 /** A scenario that has run: the dump's contents, and the run itself for the expectations. */
@@ -40,8 +43,10 @@ export function recordScenario(scenario: Scenario, options: RecordOptions): Reco
     const { name } = step.definition
     const summary = `${name}: ${scenario.source.excerpt([...step.path, name])}`
     options.onStep?.(i + 1, scenario.steps.length, summary)
+    const done = options.onStepDone === undefined ? undefined : watchStep(run)
     try {
       run.step(step, i + 1)
+      if (done !== undefined) options.onStepDone?.(done())
     } catch (error) {
       if (error instanceof ScenarioError || error instanceof InvariantError) throw error
       if (!(error instanceof CoredrillError)) throw error

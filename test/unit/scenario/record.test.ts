@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { answerLine } from '../../../src/crash/answer-line.ts'
 import { ScenarioError } from '../../../src/scenario/problem.ts'
 import { recordFile, type RecordedFile } from '../../../src/scenario/record-file.ts'
+import { reportText, type StepReport } from '../../../src/scenario/step-report.ts'
 import { openTarget } from '../../../src/target/target.ts'
 
 let folder: string
@@ -48,6 +49,23 @@ const LISTEN = `${NET}steps:
 `
 
 describe('a recording', () => {
+  test('told step by step is the same recording; packets, writes and log lines add up', async () => {
+    const text = `${LISTEN}  - connect: { host: a, to: 10.0.0.1:80 }\n  - insmod: { module: recvmsg_block, params: { deny: 10.0.0.2 } }\n  - snapshot: s\n`
+    const quiet = await record(text, { name: 'quiet' })
+    const path = join(folder, 's.yaml')
+    const output = join(folder, 'told.cdump')
+    const reports: StepReport[] = []
+    await recordFile(path, { output, createdBy: 'test', onStepDone: (report) => reports.push(report) })
+    expect(readFileSync(output).equals(readFileSync(quiet.output))).toBe(true)
+    expect(reports).toHaveLength(4)
+    expect(reports.flatMap(({ frames }) => frames)).toHaveLength(quiet.frames)
+    expect(reports[1]?.frames.join()).toMatch(/SYN.*SYN\|ACK/)
+    expect(reports[2]?.log.join()).toContain('recvmsg_block')
+    expect(reportText(reports[3] as StepReport)).toMatch(
+      /^ {4}at 10\.\d+ s, 0\.0+ s long: \d+ writes? by \d+ functions?\n$/,
+    )
+  })
+
   test('is the same, byte for byte, the second time', async () => {
     const text = `${LISTEN}  - connect: { host: a, to: 10.0.0.1:80 }\n  - send: { connection: a, data: x }\n  - snapshot: s\n`
     await record(text, { name: 'one' })
