@@ -1,11 +1,11 @@
-import { readdirSync, statSync, watch } from 'node:fs'
-import { join } from 'node:path'
+import { watch } from 'node:fs'
 import { Args, Command, Flags } from '@oclif/core'
 import { answerLine } from '../src/crash/answer-line.ts'
 import { failureOf } from '../src/crash/failure.ts'
 import { defaultJobs, isFailure, testAll } from '../src/regress/pool.ts'
 import { REPORTERS, reportOf, resultText, summaryText, type ReporterName } from '../src/regress/report.ts'
 import type { TestResult } from '../src/regress/run-one.ts'
+import { scenarioFiles } from '../src/scenario/record-file.ts'
 import { writeWhole } from '../src/vmcore/file-writer.ts'
 
 export default class Test extends Command {
@@ -45,7 +45,7 @@ export default class Test extends Command {
       const { argv, flags } = await this.parse(Test)
       const paths = argv.length === 0 ? ['scenarios'] : (argv as string[])
       const options: RunOptions = { ...flags, allowModules: flags['allow-modules'], jobs: flags.jobs ?? defaultJobs(), reporter: flags.reporter as ReporterName }
-      const files = (): string[] => paths.flatMap(filesOf).filter((file) => file.includes(flags.filter ?? ''))
+      const files = (): string[] => paths.flatMap(scenarioFiles).filter((file) => file.includes(flags.filter ?? ''))
       if (files().length === 0) {
         process.stderr.write(`test: no scenario: ${paths.join(' ')} has none${flags.filter === undefined ? '' : ` with ${flags.filter}`}\n`)
         process.exitCode = 2
@@ -70,13 +70,6 @@ interface RunOptions {
   readonly allowModules: boolean
   readonly reporter: ReporterName
   readonly output?: string | undefined
-}
-
-/** Scenarios a path stands for. */
-function filesOf(path: string): string[] {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return [path]
-  const files = readdirSync(path).filter((file) => /\.ya?ml$/.test(file))
-  return files.sort().map((file) => join(path, file))
 }
 
 async function runAll(files: readonly string[], options: RunOptions): Promise<void> {

@@ -1,9 +1,7 @@
-import { readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import { Args, Command, Flags } from '@oclif/core'
 import { CoredrillError } from '../src/base/errors.ts'
 import { ScenarioError, type Problem } from '../src/scenario/problem.ts'
-import { readScenario } from '../src/scenario/record-file.ts'
+import { readScenario, scenarioFiles } from '../src/scenario/record-file.ts'
 import { schemaText } from '../src/scenario/schema.ts'
 
 /** A file in `validate --json`. */
@@ -52,7 +50,7 @@ export default class Validate extends Command {
       process.exitCode = 2
       return
     }
-    const verdicts = (argv as string[]).flatMap(filesOf).map(validate)
+    const verdicts = (argv as string[]).flatMap(scenarioFiles).map(validate)
     if (flags.json)
       process.stdout.write(
         `${JSON.stringify(
@@ -67,14 +65,6 @@ export default class Validate extends Command {
     process.stderr.write(`validate: ${wrong} of ${verdicts.length} file${verdicts.length === 1 ? '' : 's'} with problems\n`) // prettier-ignore
     process.exitCode = 1
   }
-}
-
-function filesOf(path: string): string[] {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return [path]
-  return readdirSync(path)
-    .filter((file) => /\.ya?ml$/.test(file))
-    .sort()
-    .map((file) => join(path, file))
 }
 
 function validate(file: string): Verdict {

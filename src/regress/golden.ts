@@ -4,8 +4,7 @@
  * at each snapshot, so that a difference can be told by member.
  */
 
-import { readFileSync } from 'node:fs'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { deflateSync, inflateSync } from 'node:zlib'
 import { Packr, Unpackr } from 'msgpackr'

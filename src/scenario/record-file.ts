@@ -1,7 +1,7 @@
 /** From a scenario's file to a dump's file, and whether it came out as the scenario says it must. */
 
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { basename } from 'node:path'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { CoredrillError, DumpError } from '../base/errors.ts'
 import { openTarget } from '../target/target.ts'
 import { writeCdump } from '../vmcore/cdump/write.ts'
@@ -34,6 +34,15 @@ export interface RecordedFile {
   readonly writes: number
   /** expectations that were not met */
   readonly failed: readonly Problem[]
+}
+
+/** The scenarios a path stands for: those of a folder by name, or the file itself, whether it is there or not. */
+export function scenarioFiles(path: string): string[] {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return [path]
+  return readdirSync(path)
+    .filter((file) => /\.ya?ml$/.test(file))
+    .sort()
+    .map((file) => join(path, file))
 }
 
 /** `scenarios/lsm-recvmsg.yaml` → `lsm-recvmsg` */
