@@ -8,13 +8,15 @@
  */
 
 import { describe, expect, test } from 'vitest'
-import { EFAULT } from '../../src/abi/errno.ts'
+import { EFAULT, EPERM } from '../../src/abi/errno.ts'
 import { ia32SyscallNumber } from '../../src/abi/syscalls-ia32.ts'
 import { syscallNumber } from '../../src/abi/syscalls-x86_64.ts'
 import { toVa } from '../../src/base/addr.ts'
 import { log_records } from '../../src/helpers/printk.ts'
 import { KernelPageFault, store_word } from '../../src/linux/arch/x86/mm/fault.ts'
-import { mov_cr0, read_cr0, write_cr0, X86_CR0_WP } from '../../src/linux/kernel/module/api.ts'
+import { kfunc } from '../../src/linux/kfunc.ts'
+import { defineModule, moduleOf, mov_cr0, read_cr0, write_cr0, X86_CR0_WP } from '../../src/linux/kernel/module/api.ts'
+import { intercept, NR, restore } from '../../src/modules/syscall_table.ts'
 import { crash, programRow, recordedTarget } from '../support/recorded.ts'
 import { DEBIAN, entryAt, I386, logOf, machine, OLD, PATCHED, shown, tableBytes, UBUNTU } from '../support/system-calls.ts' // prettier-ignore
 
@@ -22,6 +24,31 @@ const shell = (line: string): string => `  - shell: { process: shell, line: ${JS
 const fork = recordedTarget('fork-intercept')
 /** Lines of the log of a shipped scenario, without their times. */
 const logLines = (name: string): string[] => [...log_records(recordedTarget(name))].map(({ text }) => text)
+
+/** edu as it is when the line that calls the original is taken out: of fork(2), and of the C library's clone(2). */
+const calls = ['fork', 'clone'] as const
+const mute = kfunc(
+  'mute.c',
+  function* mute(): Generator<unknown, number> {
+    yield
+    return -EPERM
+  },
+  { module: 'mute_fork' },
+)
+defineModule({
+  name: 'mute_fork',
+  license: 'GPL',
+  imports: ['sys_call_table'],
+  functions: [mute],
+  variables: calls.map((name) => ({ name: `original_${name}`, size: 8 })),
+  init: kfunc('mute.c', function mute_init(k): number {
+    for (const name of calls) intercept(k, moduleOf(k, 'mute_fork'), `original_${name}`, NR(k, name), mute)
+    return 0
+  }, { module: 'mute_fork' }),
+  exit: kfunc('mute.c', function mute_exit(k): void {
+    for (const name of calls) restore(k, moduleOf(k, 'mute_fork'), `original_${name}`, NR(k, name))
+  }, { module: 'mute_fork' }),
+})
 
 describe('exports', () => {
   test.each([
@@ -91,6 +118,16 @@ describe('edu', () => {
     expect(programRow(fork, 'free').exit).toEqual({ status: 0, signal: 0 })
     const run = machine(OLD, PATCHED, shell('insmod edu.ko') + shell('modinfo edu.ko'))
     expect(shown(run, 2)).toContain('pid:The PID to which we deny fork() (int)')
+  })
+
+  test('S001-7: without the call-through every fork fails, and no command can be started from a shell', () => {
+    const lines = ['uname -r', 'uname -r | cat', 'pwd']
+    const steps = `  - insmod: { module: mute_fork }\n${lines.map(shell).join('')}`
+    const run = machine(OLD, PATCHED, steps)
+    expect(shown(run, 2)).toBe('-bash: fork: Operation not permitted\n')
+    expect(shown(run, 3)).not.toContain('2.6.24')
+    // what the shell does itself needs no process
+    expect(shown(run, 4)).toBe('/root\n')
   })
 
   test('S001-8: numbers of i386 and x86-64', () => {

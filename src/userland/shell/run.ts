@@ -91,7 +91,9 @@ export class Shell {
       group.length === 1 && !only.pipeline.negated
         ? yield* this.forkAll(only.pipeline.commands, true)
         : [yield* this.fork((shell) => shell.group(group), 0)]
-    yield* addJob(this.p, this.state, pids, text)
+    const started = pids.filter((pid) => pid > 0)
+    if (started.length === 0) return (this.state.status = 1)
+    yield* addJob(this.p, this.state, started, text)
     this.state.status = 0
     return 0
   }
@@ -103,8 +105,12 @@ export class Shell {
     return yield* this.foreground(pids)
   }
 
-  private *foreground(pids: readonly number[]): Call {
+  /** A command that could not be forked has failed; those that could be are waited for. */
+  private *foreground(all: readonly number[]): Call {
+    const pids = all.filter((pid) => pid > 0)
+    if (pids.length === 0) return 1
     const status = yield* waitFor(this.p, this.state, pids)
+    if (pids.at(-1) !== all.at(-1)) return 1
     yield* sayHowEnded(this.p, this.state, status)
     return exitStatus(status)
   }
@@ -146,7 +152,9 @@ export class Shell {
       if (group !== undefined && state.interactive) yield* child.syscall('setpgid', 0, group)
       return yield* body(new Shell(child, { ...state, exit: undefined }, plan))
     }
-    return yield* this.p.fork(program, plan())
+    const pid = yield* this.p.fork(program, plan())
+    if (pid < 0) yield* complain(this.p, `${this.where()}fork: ${strerror(-pid)}`)
+    return pid
   }
 
   /** A background job of a script has no claim to the terminal. */
